@@ -1,0 +1,181 @@
+/**
+ * One peer, as a page, a script or a Node volunteer uses it. `createPeer` in index.ts (pages) and index.node.ts (Node)
+ * put it together; this file says what it can do.
+ */
+import type { ManifestHash, PeerId, Span, UnfedError } from '@unfed/protocol';
+
+/** What a relay says of itself at `GET /relay.json`; the page's own origin serves it. */
+export interface RelayInfo {
+  readonly peer: string;
+  /** Multiaddrs of the relay's WebSocket, most local first. */
+  readonly addresses: readonly string[];
+  /** `stun:` and `turn:` URLs; never anybody else's. */
+  readonly iceServers: readonly { urls: string; username?: string; credential?: string }[];
+  /** The models whose files it serves under `/models/<hash>/`. */
+  readonly models: readonly { readonly manifest: string; readonly name: string }[];
+}
+
+export type Backend = 'webgpu' | 'wasm' | 'node-cpu';
+
+/** The state of the link to the relay. `retrying` says when the next try comes. */
+export type RelayState =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'retrying'; readonly error: string; readonly nextTryMs: number };
+
+/** One model pool as the Network tab shows it. */
+export interface PoolView {
+  readonly manifest: ManifestHash;
+  /** From the manifest where it is held, else the start of the hash. */
+  readonly name: string;
+  /** Layers of the model; 0 while the manifest is not held. */
+  readonly layers: number;
+  /** How many stages serve each layer now. */
+  readonly coverage: readonly number[];
+  readonly stages: readonly StageView[];
+}
+
+export interface StageView {
+  readonly peer: PeerId;
+  readonly span: Span;
+  readonly backend: Backend;
+  readonly stepsPerSecond: number;
+  readonly queueLength: number;
+  /** Is it this very peer? */
+  readonly self: boolean;
+}
+
+/** A peer that forwards only. */
+export interface ForwarderView {
+  readonly peer: PeerId;
+}
+
+/** A connection of this peer, for the Network tab and for tests. */
+export interface ConnectionView {
+  readonly peer: PeerId;
+  /** `webrtc`, `webrtc-direct`, `websocket`; `relayed` when frames pass through the relay. */
+  readonly transport: 'webrtc' | 'webrtc-direct' | 'websocket' | 'relayed';
+  readonly isRelay: boolean;
+}
+
+export interface NetworkView {
+  readonly relay: RelayState;
+  readonly pools: readonly PoolView[];
+  readonly forwarders: readonly ForwarderView[];
+  readonly connections: readonly ConnectionView[];
+}
+
+/** What the Donate tab shows. Every state that is not `serving` says why. */
+export type DonationState =
+  | { readonly kind: 'off' }
+  /** Loading the runtime, testing it against known answers, measuring it. */
+  | { readonly kind: 'preparing'; readonly note: string }
+  | {
+      readonly kind: 'downloading';
+      readonly span: Span;
+      readonly bytes: number;
+      readonly bytesTotal: number;
+    }
+  | {
+      readonly kind: 'serving';
+      readonly model: string;
+      readonly span: Span;
+      readonly backend: Backend;
+      /** Why this backend and not a faster one; empty when it is the best kind. */
+      readonly backendNote: string;
+      readonly stepsPerSecond: number;
+      readonly sessions: number;
+      readonly positionsServed: number;
+      readonly sinceMs: number;
+    }
+  | { readonly kind: 'failed'; readonly error: UnfedError };
+
+export interface DonateOptions {
+  readonly manifest: ManifestHash;
+  /** Layers to serve; chosen by what the pool lacks most when absent. */
+  readonly span?: Span;
+  /** Weights and KV caches together; a number of ours, not what the browser says. */
+  readonly memoryBytesMax?: number;
+  /** `auto` tests and measures; a name forces one (tests, `?backend=`). */
+  readonly backend?: 'auto' | Backend;
+}
+
+export interface Donation {
+  readonly state: DonationState;
+  start(options: DonateOptions): Promise<void>;
+  /** Instant: sessions end, announcements are withdrawn, memory is freed. */
+  stop(): Promise<void>;
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface SamplingOptions {
+  /** 0 is greedy. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+}
+
+export interface AnswerOptions {
+  readonly signal?: AbortSignal;
+  readonly sampling?: SamplingOptions;
+  readonly tokensMax?: number;
+  /** How hidden states travel between stages. Default f32. */
+  readonly precision?: 'f32' | 'f16';
+}
+
+export interface RouteHop {
+  readonly peer: PeerId;
+  readonly span: Span;
+  readonly backend: Backend;
+}
+
+/** What happens while an answer is made, in order. */
+export type AnswerEvent =
+  | {
+      readonly kind: 'progress';
+      readonly stage: 'model' | 'planning' | 'connecting' | 'prefill';
+      readonly note: string;
+    }
+  | { readonly kind: 'route'; readonly hops: readonly RouteHop[] }
+  /** New text; parts of a character are held back until they are whole. */
+  | { readonly kind: 'text'; readonly delta: string; readonly token: number }
+  | {
+      readonly kind: 'end';
+      /** `eos`: the model ended. `length`: tokensMax. `context`: the context is full. `stopped`: by the signal. */
+      readonly reason: 'eos' | 'length' | 'context' | 'stopped';
+      readonly tokens: number;
+      readonly promptTokens: number;
+      readonly firstTokenMs: number;
+      readonly tokensPerSecond: number;
+    };
+
+/** A model made ready for asking: manifest, tokenizer and ends are held and checked. */
+export interface Chat {
+  readonly manifest: ManifestHash;
+  readonly name: string;
+  readonly contextLength: number;
+  /** Tokens of these messages as a prompt, so that the page can say "too long" before anything is sent. */
+  promptTokens(messages: readonly ChatMessage[]): number;
+  /**
+   * Streams one answer. What was given out before an error is the caller's to keep.
+   * @throws NoRouteError ("nobody serves layers 4–5 of demo"), PromptTooLongError, StageLostError, LinkError, …: all UnfedError
+   */
+  answer(messages: readonly ChatMessage[], options?: AnswerOptions): AsyncGenerator<AnswerEvent, void, void>;
+}
+
+export interface Peer {
+  readonly id: PeerId;
+  readonly network: NetworkView;
+  readonly donation: Donation;
+  /** Fetches manifest, tokenizer and ends, and starts the runtime. Kept: a second call is free. */
+  openChat(manifest: ManifestHash, onProgress?: (note: string, part: number) => void): Promise<Chat>;
+  /** Calls back after anything in `network` or `donation` changed, at most once an animation frame's time. */
+  onChange(listener: () => void): () => void;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,59 @@
+/** Canonical CBOR (RFC 8949, 4.2.1) by cborg, and decoding that gives typed errors whatever the bytes are. */
+import { decode, encode } from 'cborg';
+import * as v from 'valibot';
+import { DecodeError } from './errors.ts';
+
+/** Deterministic: maps sorted, shortest integers, no floats where an integer serves. */
+export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(encode(value));
+}
+
+/**
+ * @param what the name of the thing, for the error
+ * @param bytesMax refused unread above this
+ * @throws DecodeError for every kind of wrong bytes: too long, not CBOR, trailing bytes, duplicate keys, another shape
+ */
+export function decodeCbor<S extends v.GenericSchema>(
+  schema: S,
+  bytes: Uint8Array,
+  { what, bytesMax }: { what: string; bytesMax: number },
+): v.InferOutput<S> {
+  if (bytes.byteLength > bytesMax) {
+    throw new DecodeError(what, `at most ${bytesMax} bytes`, `${bytes.byteLength} bytes`);
+  }
+  let value: unknown;
+  try {
+    value = decode(bytes, {
+      strict: true,
+      allowIndefinite: false,
+      allowUndefined: false,
+      allowInfinity: false,
+      allowNaN: false,
+      rejectDuplicateMapKeys: true,
+    });
+  } catch (cause) {
+    throw new DecodeError(what, 'canonical CBOR', cause instanceof Error ? cause.message : 'other bytes', { cause });
+  }
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const path = v.getDotPath(issue) ?? 'the whole';
+  throw new DecodeError(`${what} (${path})`, issue.expected ?? issue.message, String(issue.received).slice(0, 80));
+}
+
+/** Bytes of an exact length. */
+export function fixedBytes(length: number) {
+  return v.pipe(
+    v.instance(Uint8Array),
+    v.check((bytes) => bytes.byteLength === length, `${length} bytes`),
+  );
+}
+
+/** A whole number in `[min, max]`. */
+export function integer(min: number, max: number) {
+  return v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max));
+}
+
+export function text(charsMax: number) {
+  return v.pipe(v.string(), v.maxLength(charsMax));
+}

@@ -1,0 +1,13 @@
+export * from './announcement.ts';
+export * from './architecture.ts';
+export * from './cbor.ts';
+export * from './directory.ts';
+export * from './directory-frames.ts';
+export * from './errors.ts';
+export * from './ids.ts';
+export * as limits from './limits.ts';
+export * from './link.ts';
+export * from './manifest.ts';
+export * from './peer-id.ts';
+export * from './signing.ts';
+export * from './stage-frames.ts';
