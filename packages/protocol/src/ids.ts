@@ -1,8 +1,7 @@
 /** Branded identifiers, so that one kind of string cannot stand where another is meant. */
 import { InvalidValueError } from './errors.ts';
 
-export declare const brand: unique symbol;
-export type Brand<T, B extends string> = T & { readonly [brand]: B };
+export type Brand<T, B extends string> = T & { readonly __brand: B };
 
 /** SHA-256 of a manifest's bytes, 64 lowercase hex digits: the name of a model pool. */
 export type ManifestHash = Brand<string, 'ManifestHash'>;
