@@ -4,7 +4,7 @@
  * the hot path: one allocation to write, none to read.
  */
 import * as v from 'valibot';
-import { addressesSchema, manifestHashSchema, peerIdSchema } from './announcement.ts';
+import { manifestHashSchema, peerIdSchema } from './announcement.ts';
 import { decodeCbor, encodeCbor, integer, text } from './cbor.ts';
 import { DecodeError } from './errors.ts';
 import { bytesToHex, hexToBytes, type SessionId } from './ids.ts';
@@ -29,8 +29,11 @@ const openSchema = v.strictObject({
   positionsMax: integer(1, limits.contextLengthMax),
   /** Who sends the steps; null when the opener does. */
   previous: v.nullable(peerIdSchema),
-  /** Who takes the results; null when the opener does. */
-  next: v.nullable(v.strictObject({ peer: peerIdSchema, addresses: addressesSchema })),
+  /**
+   * Who takes the results; null when the opener does. A peer id only: the stage takes the addresses from an
+   * announcement that it verified itself, so that nobody can make it dial a place of their choice.
+   */
+  next: v.nullable(peerIdSchema),
 });
 const openedSchema = v.strictObject({ session });
 const closeSchema = v.strictObject({ session });
