@@ -1,0 +1,201 @@
+/**
+ * The direct route, for trusted rooms and tests: the client opens a session at every stage itself; steps go to the first
+ * stage, straight from stage to stage, and from the last back to the client. Every stage sees who asks.
+ */
+import {
+  encodeControl,
+  encodeStep,
+  randomSessionId,
+  type ControlFrame,
+  type Directory,
+  type Link,
+  type ManifestHash,
+  type PeerId,
+  type Precision,
+  type SessionId,
+  type Step,
+  type UnfedError,
+} from '@unfed/protocol';
+import { StageLostError, StageRefusedError, StepTimeoutError } from './errors.ts';
+import { packHidden, unpackHidden } from './hidden-states.ts';
+import * as limits from './limits.ts';
+import type { Hop, Route, RouteStep } from './route.ts';
+import type { SessionClient, StageLinks } from './stage-links.ts';
+
+export interface DirectRouteOptions {
+  readonly links: StageLinks;
+  readonly directory: Directory;
+  /** The stages in order, as `planRoute` gives them. */
+  readonly hops: readonly Hop[];
+  readonly manifest: ManifestHash;
+  readonly width: number;
+  /** KV cache to reserve at every stage. */
+  readonly positionsMax: number;
+  readonly precision: Precision;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws StageLostError, StageRefusedError, StepTimeoutError, LinkError, the signal's reason */
+export async function openDirectRoute(options: DirectRouteOptions): Promise<Route> {
+  const route = new DirectRoute(options);
+  try {
+    await route.open(options);
+  } catch (error) {
+    route.close();
+    throw error;
+  }
+  return route;
+}
+
+interface Waiting {
+  readonly resolve: (hidden: Float32Array<ArrayBuffer>) => void;
+  readonly reject: (error: UnfedError) => void;
+  readonly expires: ReturnType<typeof setTimeout>;
+}
+
+class DirectRoute implements Route, SessionClient {
+  readonly hops: readonly Hop[];
+  readonly positionsMax: number;
+  readonly #session: SessionId = randomSessionId();
+  readonly #width: number;
+  readonly #precision: Precision;
+  readonly #remove: () => void;
+  readonly #links: Link[] = [];
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #opened = new Set<PeerId>();
+  #onOpened: () => void = () => undefined;
+  #onFailedOpen: (error: UnfedError) => void = () => undefined;
+  #failure: UnfedError | undefined;
+  #closed = false;
+  #number = 0;
+
+  constructor({ links, hops, width, positionsMax, precision }: DirectRouteOptions) {
+    this.hops = hops;
+    this.positionsMax = positionsMax;
+    this.#width = width;
+    this.#precision = precision;
+    this.#remove = links.addClient(this.#session, this);
+  }
+
+  get alive(): boolean {
+    return !this.#closed && this.#failure === undefined;
+  }
+
+  async open({ links, directory, manifest, signal }: DirectRouteOptions): Promise<void> {
+    const timeout = AbortSignal.timeout(limits.routeOpenMsMax);
+    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    const addresses = new Map(directory.announcements().map((a) => [a.peer, a.addresses]));
+    const dialled = this.hops.map(async (hop) => {
+      try {
+        return await links.open(hop.peer, { addresses: addresses.get(hop.peer) ?? [], signal: both });
+      } catch (cause) {
+        signal?.throwIfAborted();
+        throw new StageLostError(hop.peer, hop.span, { cause });
+      }
+    });
+    this.#links.push(...(await Promise.all(dialled)));
+    const answered = new Promise<void>((resolve, reject) => {
+      this.#onOpened = resolve;
+      this.#onFailedOpen = reject;
+      both.addEventListener('abort', () => {
+        reject(signal?.aborted === true ? signal.reason : new StepTimeoutError(limits.routeOpenMsMax, 'opening the route'));
+      });
+    });
+    await Promise.all([answered, ...this.#links.map((link, i) => link.send(this.#openFrame(i, manifest)))]);
+  }
+
+  #openFrame(index: number, manifest: ManifestHash): Uint8Array {
+    const { span } = this.hops[index];
+    return encodeControl({
+      kind: 'open',
+      session: this.#session,
+      manifest,
+      first: span.first,
+      last: span.last,
+      positionsMax: this.positionsMax,
+      previous: index === 0 ? null : this.hops[index - 1].peer,
+      next: index === this.hops.length - 1 ? null : this.hops[index + 1].peer,
+    });
+  }
+
+  step(step: RouteStep): Promise<Float32Array<ArrayBuffer>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const number = this.#number++;
+    const frame = encodeStep({
+      session: this.#session,
+      number,
+      position: step.position,
+      tokens: step.tokens,
+      wants: step.wants,
+      precision: this.#precision,
+      deadlineMs: limits.stepMsMax,
+      payload: packHidden(step.hidden, this.#precision),
+    });
+    return new Promise((resolve, reject) => {
+      const expires = setTimeout(() => this.#fail(new StepTimeoutError(limits.stepMsMax, 'a step')), limits.stepMsMax);
+      this.#waiting.set(number, { resolve, reject, expires });
+      const first = this.hops[0];
+      this.#links[0].send(frame).catch((cause: unknown) => this.#fail(new StageLostError(first.peer, first.span, { cause })));
+    });
+  }
+
+  onControl(frame: Extract<ControlFrame, { kind: 'opened' | 'failed' }>, from: PeerId): void {
+    const hop = this.hops.find(({ peer }) => peer === from);
+    if (hop === undefined) return;
+    if (frame.kind === 'failed') {
+      this.#fail(new StageRefusedError(hop, frame.code, frame.message));
+      return;
+    }
+    this.#opened.add(from);
+    if (this.#opened.size === this.hops.length) this.#onOpened();
+  }
+
+  onResult(step: Step, from: PeerId): void {
+    const waiting = this.#waiting.get(step.number);
+    const last = this.hops[this.hops.length - 1];
+    // A late result of a step that was given up, or one from a peer that has no say, is nobody's.
+    if (waiting === undefined || from !== last.peer) return;
+    this.#waiting.delete(step.number);
+    clearTimeout(waiting.expires);
+    try {
+      waiting.resolve(unpackHidden(step.payload, { tokens: step.tokens, width: this.#width, precision: step.precision }));
+    } catch (error) {
+      waiting.reject(error as UnfedError);
+    }
+  }
+
+  onLinkClosed(peer: PeerId): void {
+    const hop = this.hops.find((candidate) => candidate.peer === peer);
+    if (hop !== undefined) this.#fail(new StageLostError(peer, hop.span));
+  }
+
+  #fail(error: UnfedError): void {
+    if (this.#failure !== undefined || this.#closed) return;
+    this.#failure = error;
+    this.#onFailedOpen(error);
+    this.#rejectWaiting(error);
+    this.close();
+  }
+
+  #rejectWaiting(error: UnfedError): void {
+    for (const waiting of this.#waiting.values()) {
+      clearTimeout(waiting.expires);
+      waiting.reject(error);
+    }
+    this.#waiting.clear();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#remove();
+    const frame = encodeControl({ kind: 'close', session: this.#session });
+    for (const link of this.#links) {
+      void link.send(frame).catch(() => {
+        // The stage left; its session went with it.
+      });
+    }
+    const last = this.hops[this.hops.length - 1];
+    this.#rejectWaiting(this.#failure ?? new StageLostError(last.peer, last.span));
+  }
+}

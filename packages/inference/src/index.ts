@@ -1,0 +1,9 @@
+export { openDirectRoute, type DirectRouteOptions } from './direct-route.ts';
+export * from './errors.ts';
+export { generate, type GenerationEnd, type GenerationOptions } from './generation.ts';
+export * as limits from './limits.ts';
+export { coverage, planRoute, uncovered, type PlanRequest } from './planner.ts';
+export type { Hop, Route, RouteStep } from './route.ts';
+export { chooseSpan } from './span-choice.ts';
+export { createStageLinks, type StageLinks } from './stage-links.ts';
+export { createStageService, type StageService, type StageServiceOptions } from './stage-service.ts';

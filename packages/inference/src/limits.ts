@@ -1,0 +1,24 @@
+/** Every limit of this package. Units stand last in the names. */
+
+/** How long opening a route may take: dialling every stage, each stage dialling the next. */
+export const routeOpenMsMax = 20_000;
+/** A step that takes longer than this has failed: a long prompt on a slow machine stays well below. */
+export const stepMsMax = 60_000;
+/** Prompt steps on their way at once, so that stages work at the same time. */
+export const prefillStepsInFlightMax = 4;
+/** Hidden states a prompt step carries, so that one step never holds a link for long. */
+export const prefillStepBytesMax = 512 * 1024;
+/** Positions a prompt step carries, so that no stage is deaf for long while it computes. */
+export const prefillStepPositionsMax = 128;
+
+/** Sessions that one peer may hold open at a stage. */
+export const sessionsPerLinkMax = 16;
+/** Steps of one session that may wait at a stage. */
+export const stepsQueuedMax = 8;
+/** Sessions whose opening may be under way at a stage. */
+export const sessionsOpeningMax = 32;
+
+/** Plans that cost up to this much more than the best are as good: one of them is drawn. */
+export const planSlackRatio = 1.15;
+/** What a hop is taken to cost in delay while nothing is measured, ms. */
+export const linkDelayMsDefault = 5;
