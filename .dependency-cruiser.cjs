@@ -76,14 +76,19 @@ module.exports = {
       comment: 'another package is imported by its name, never by a path',
       severity: 'error',
       from: { path: '^(packages|apps)/([^/]+)/' },
-      to: { path: '^packages/', pathNot: '^$1/$2/', dependencyTypes: ['local'] },
+      to: {
+        path: '^packages/',
+        pathNot: '^$1/$2/',
+        dependencyTypes: ['local'],
+        dependencyTypesNot: ['aliased-workspace'],
+      },
     },
     {
       name: 'tools-by-name',
       comment: 'tools import packages by name',
       severity: 'error',
       from: { path: [tools, configs] },
-      to: { path: '^packages/', dependencyTypes: ['local'] },
+      to: { path: '^packages/', dependencyTypes: ['local'], dependencyTypesNot: ['aliased-workspace'] },
     },
     {
       name: 'node-in-its-places',

@@ -35,7 +35,8 @@ function writePackage(folder: string, name: string, dependencies: readonly strin
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'unfed-boundaries-'));
-  write('package.json', JSON.stringify({ name: 'fixture', private: true, type: 'module' }));
+  const workspaces = ['packages/*', 'apps/*'];
+  write('package.json', JSON.stringify({ name: 'fixture', private: true, type: 'module', workspaces }));
   mkdirSync(join(root, 'node_modules/@unfed'), { recursive: true });
   for (const name of foreign) {
     writePackage(`node_modules/${name}`, name, []);
@@ -52,6 +53,7 @@ beforeEach(() => {
   writePackage('apps/relay', '@unfed/relay', ['@unfed/client']);
   write('apps/relay/src/main.ts', "import '@unfed/client';\nimport 'node:fs';\nimport './relay.ts';\n");
   write('apps/relay/src/relay.ts', 'export const relay = 1;\n');
+  write('scripts/start.ts', "import '@unfed/client';\nimport '../apps/relay/src/main.ts';\nimport 'node:path';\n");
 });
 
 afterEach(() => rmSync(root, { recursive: true }));
