@@ -1,0 +1,17 @@
+/** Every limit of this package. Units stand last in the names. */
+
+/** A span's graph without its weights: mostly the rotary tables. Beyond this a peer would be made to build giants. */
+export const graphBytesMax = 64 << 20;
+/** Rotary tables are made for this many positions unless the caller says otherwise. */
+export const positionsDefaultMax = 4096;
+/** The JSON header of a safetensors file; its reference implementation has the same limit. */
+export const safetensorsHeaderBytesMax = 100_000_000;
+export const safetensorsTensorsMax = 100_000;
+export const safetensorsFilesMax = 4096;
+export const safetensorsIndexBytesMax = 64 << 20;
+/** Rows of one tensor are read and rounded in blocks of about this size, so that memory stays bounded. */
+export const rowBlockBytesMax = 8 << 20;
+/** Tokens that a stream decoder holds back while they end in half a character. A character has 4 bytes at most. */
+export const heldTokensMax = 16;
+/** Candidates that sampling sorts when neither top-k nor top-p bound them. */
+export const samplerCandidatesMax = 1024;
