@@ -98,7 +98,9 @@ class DirectRoute implements Route, SessionClient {
       this.#onOpened = resolve;
       this.#onFailedOpen = reject;
       both.addEventListener('abort', () => {
-        reject(signal?.aborted === true ? signal.reason : new StepTimeoutError(limits.routeOpenMsMax, 'opening the route'));
+        reject(
+          signal?.aborted === true ? signal.reason : new StepTimeoutError(limits.routeOpenMsMax, 'opening the route'),
+        );
       });
     });
     await Promise.all([answered, ...this.#links.map((link, i) => link.send(this.#openFrame(i, manifest)))]);
@@ -135,7 +137,9 @@ class DirectRoute implements Route, SessionClient {
       const expires = setTimeout(() => this.#fail(new StepTimeoutError(limits.stepMsMax, 'a step')), limits.stepMsMax);
       this.#waiting.set(number, { resolve, reject, expires });
       const first = this.hops[0];
-      this.#links[0].send(frame).catch((cause: unknown) => this.#fail(new StageLostError(first.peer, first.span, { cause })));
+      this.#links[0]
+        .send(frame)
+        .catch((cause: unknown) => this.#fail(new StageLostError(first.peer, first.span, { cause })));
     });
   }
 
@@ -158,7 +162,9 @@ class DirectRoute implements Route, SessionClient {
     this.#waiting.delete(step.number);
     clearTimeout(waiting.expires);
     try {
-      waiting.resolve(unpackHidden(step.payload, { tokens: step.tokens, width: this.#width, precision: step.precision }));
+      waiting.resolve(
+        unpackHidden(step.payload, { tokens: step.tokens, width: this.#width, precision: step.precision }),
+      );
     } catch (error) {
       waiting.reject(error as UnfedError);
     }

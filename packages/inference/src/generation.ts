@@ -67,7 +67,8 @@ async function prefill({ route, ends, prompt, held, width, signal }: GenerationO
     signal?.throwIfAborted();
     const tokens = prompt.slice(position, position + positionsMax);
     const step: RouteStep = { position, tokens: tokens.length, hidden: await ends.embed(tokens), wants: 'last' };
-    if (inFlight.length >= limits.prefillStepsInFlightMax) await inFlight[inFlight.length - limits.prefillStepsInFlightMax];
+    if (inFlight.length >= limits.prefillStepsInFlightMax)
+      await inFlight[inFlight.length - limits.prefillStepsInFlightMax];
     const result = route.step(step);
     // Steps in flight fail together; the one that is awaited says it.
     result.catch(() => undefined);

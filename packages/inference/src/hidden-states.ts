@@ -54,7 +54,11 @@ export function unpackHidden(
 ): Float32Array<ArrayBuffer> {
   const expected = tokens * width * bytesPerNumber(precision);
   if (payload.byteLength !== expected) {
-    throw new DecodeError('hidden states', `${tokens} × ${width} numbers in ${precision}`, `${payload.byteLength} bytes`);
+    throw new DecodeError(
+      'hidden states',
+      `${tokens} × ${width} numbers in ${precision}`,
+      `${payload.byteLength} bytes`,
+    );
   }
   const own = payload.slice();
   if (precision === 'f32') return new Float32Array(own.buffer);

@@ -94,7 +94,10 @@ export function createStageService(options: StageServiceOptions): StageService {
       throw new StageProtocolError('wrong-model', `this stage serves ${manifest.slice(0, 8)}…`);
     }
     if (frame.first !== runner.span.first || frame.last !== runner.span.last) {
-      throw new StageProtocolError('wrong-model', `this stage serves layers [${runner.span.first}, ${runner.span.last})`);
+      throw new StageProtocolError(
+        'wrong-model',
+        `this stage serves layers [${runner.span.first}, ${runner.span.last})`,
+      );
     }
     if (sessions.has(frame.session) || opening.has(frame.session)) {
       throw new StageProtocolError('unknown-session', 'a session of this id is open');
@@ -131,7 +134,13 @@ export function createStageService(options: StageServiceOptions): StageService {
       }
       // Only the client's own last step may shrink to one row; the next stage needs every position for its cache.
       const wants = session.nextIsStage ? 'all' : step.wants;
-      const result = await runner.step({ session: step.session, position: step.position, tokens: step.tokens, hidden, wants });
+      const result = await runner.step({
+        session: step.session,
+        position: step.position,
+        tokens: step.tokens,
+        hidden,
+        wants,
+      });
       positionsServed += step.tokens;
       await session.next.send(resultFrame(step, result, nowMs() - arrivedMs));
     } catch (error) {

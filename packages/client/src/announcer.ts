@@ -1,0 +1,68 @@
+/** Keeps this peer in the directory for as long as it offers something, with what is true now. */
+import type { Network } from '@unfed/network';
+import { limits as protocolLimits, signAnnouncement, type Identity, type StageOffer } from '@unfed/protocol';
+import * as limits from './limits.ts';
+
+export interface Announcer {
+  /** What the peer computes now; null for nothing. */
+  offer(stage: StageOffer | null): void;
+  stop(): void;
+}
+
+export function createAnnouncer(
+  network: Network,
+  { identity, forward, operator }: { identity: Identity; forward: boolean; operator: string | null },
+): Announcer {
+  let stage: StageOffer | null = null;
+  let announcedAtMs = -Infinity;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function announce(): void {
+    timer = undefined;
+    if (stage === null && !forward) {
+      network.directory.announce(null);
+      return;
+    }
+    const nowMs = Date.now();
+    announcedAtMs = nowMs;
+    const announcement = {
+      peer: identity.peer,
+      issuedAtMs: nowMs,
+      expiresAtMs: nowMs + limits.announcementLifeMs,
+      stage,
+      hopKeys: [],
+      operator,
+      networkGroup: null,
+      addresses: network.addresses.slice(0, protocolLimits.addressesMax),
+    };
+    network.directory.announce(signAnnouncement(announcement, identity));
+    timer = setTimeout(announce, limits.announceEveryMs);
+  }
+
+  function announceSoon(): void {
+    clearTimeout(timer);
+    timer = setTimeout(announce, Math.max(0, announcedAtMs + limits.announceSoonestMs - Date.now()));
+  }
+
+  // Addresses come late (a reservation at the relay, a port): what was announced without them reaches nobody.
+  let addresses = network.addresses.join();
+  const unlisten = network.onChange(() => {
+    const now = network.addresses.join();
+    if (now === addresses) return;
+    addresses = now;
+    announceSoon();
+  });
+  announceSoon();
+
+  return {
+    offer(next) {
+      stage = next;
+      announceSoon();
+    },
+    stop() {
+      clearTimeout(timer);
+      unlisten();
+      network.directory.announce(null);
+    },
+  };
+}

@@ -1,0 +1,187 @@
+/** A volunteer's side: fetch layers, test and measure this machine, serve, and say at every moment what is going on. */
+import type { Engine, SpanRunner } from '@unfed/engine';
+import { chooseSpan, createStageService, type StageLinks, type StageService } from '@unfed/inference';
+import { checkManifestSizes } from '@unfed/model';
+import type { Network } from '@unfed/network';
+import { layerShard, shardEntry, spanShards, type Manifest, type ManifestHash, type Span } from '@unfed/protocol';
+import type { ShardSource } from '@unfed/swarm';
+import type { Announcer } from './announcer.ts';
+import { asUnfedError, MemoryTooSmallError } from './errors.ts';
+import * as limits from './limits.ts';
+import type { DonateOptions, Donation, DonationState } from './peer.ts';
+import type { Platform } from './platform.ts';
+
+export interface DonationParts {
+  readonly platform: Platform;
+  readonly network: Network;
+  readonly links: StageLinks;
+  readonly source: ShardSource;
+  readonly announcer: Announcer;
+  readonly onChange: () => void;
+}
+
+export function createDonation(parts: DonationParts): Donation {
+  let state: DonationState = { kind: 'off' };
+  let running: Running | undefined;
+
+  function show(next: DonationState): void {
+    state = next;
+    parts.onChange();
+  }
+
+  return {
+    get state() {
+      return running?.state() ?? state;
+    },
+    async start(options) {
+      await running?.stop();
+      const mine = new Running(parts, show);
+      running = mine;
+      try {
+        await mine.start(options);
+      } catch (error) {
+        await mine.stop();
+        if (running !== mine) return;
+        running = undefined;
+        show(mine.stopped ? { kind: 'off' } : { kind: 'failed', error: asUnfedError(error) });
+      }
+    },
+    async stop() {
+      const mine = running;
+      running = undefined;
+      if (mine !== undefined) {
+        mine.stopped = true;
+        await mine.stop();
+      }
+      show({ kind: 'off' });
+    },
+  };
+}
+
+/** One donation from start to stop. */
+class Running {
+  /** Set when the person stopped it, so that what then breaks is no failure. */
+  stopped = false;
+  readonly #parts: DonationParts;
+  readonly #show: (state: DonationState) => void;
+  readonly #abort = new AbortController();
+  #engine: Engine | undefined;
+  #runner: SpanRunner | undefined;
+  #service: StageService | undefined;
+  #serving: Extract<DonationState, { kind: 'serving' }> | undefined;
+
+  constructor(parts: DonationParts, show: (state: DonationState) => void) {
+    this.#parts = parts;
+    this.#show = show;
+  }
+
+  state(): DonationState | undefined {
+    const serving = this.#serving;
+    const service = this.#service;
+    if (serving === undefined || service === undefined) return undefined;
+    return { ...serving, sessions: service.sessions, positionsServed: service.positionsServed };
+  }
+
+  async start(options: DonateOptions): Promise<void> {
+    const { platform, source, network } = this.#parts;
+    const signal = this.#abort.signal;
+    this.#show({ kind: 'preparing', note: 'reading what the model is made of' });
+    const { manifest } = await source.manifest(options.manifest, { signal });
+    checkManifestSizes(manifest);
+    const bytesMax = options.memoryBytesMax ?? limits.donationBytesDefault;
+    const span = options.span ?? this.#choose(manifest, options.manifest, bytesMax);
+    this.#show({ kind: 'preparing', note: 'starting the runtime and testing it against known answers' });
+    const onProgress = (note: string) => this.#show({ kind: 'preparing', note });
+    const engine = await platform.createEngine({ backend: options.backend ?? 'auto', signal, onProgress });
+    this.#engine = engine;
+    signal.throwIfAborted();
+    const runner = await this.#load(engine, manifest, { span, bytesMax });
+    signal.throwIfAborted();
+    const stepsPerSecond = await engine.measure(runner);
+    signal.throwIfAborted();
+    const service = createStageService({
+      links: this.#parts.links,
+      runner,
+      manifest: options.manifest,
+      width: manifest.architecture.width,
+      directory: network.directory,
+    });
+    this.#service = service;
+    this.#serving = {
+      kind: 'serving',
+      model: manifest.name,
+      span,
+      backend: runner.backend,
+      backendNote: engine.note,
+      stepsPerSecond,
+      sessions: 0,
+      positionsServed: 0,
+      sinceMs: Date.now(),
+    };
+    const offer = () => {
+      this.#parts.announcer.offer({
+        manifest: options.manifest,
+        span,
+        stepsPerSecond,
+        queueLength: service.sessions,
+        backend: runner.backend,
+      });
+      this.#parts.onChange();
+    };
+    service.onChange(offer);
+    offer();
+  }
+
+  #choose(manifest: Manifest, hash: ManifestHash, bytesMax: number): Span {
+    const { layers } = manifest.architecture;
+    const layerBytes = Math.max(...Array.from({ length: layers }, (_, i) => shardEntry(manifest, layerShard(i)).bytes));
+    const layersMax = Math.floor((bytesMax * (1 - limits.cacheShare)) / layerBytes);
+    if (layersMax < 1) throw new MemoryTooSmallError(layerBytes / (1 - limits.cacheShare), bytesMax);
+    const offers = this.#parts.network.directory
+      .announcements()
+      .flatMap(({ peer, stage }) => (stage?.manifest === hash && peer !== this.#parts.network.self ? [stage] : []));
+    return chooseSpan(offers, layers, layersMax);
+  }
+
+  async #load(
+    engine: Engine,
+    manifest: Manifest,
+    { span, bytesMax }: { span: Span; bytesMax: number },
+  ): Promise<SpanRunner> {
+    const signal = this.#abort.signal;
+    const bytesTotal = spanShards(span).reduce((sum, id) => sum + shardEntry(manifest, id).bytes, 0);
+    const neededBytes = bytesTotal / (1 - limits.cacheShare);
+    if (neededBytes > bytesMax) throw new MemoryTooSmallError(neededBytes, bytesMax);
+    let bytes = 0;
+    const onBytes = (more: number) => {
+      bytes += more;
+      this.#show({ kind: 'downloading', span, bytes, bytesTotal });
+    };
+    onBytes(0);
+    const { architecture, quantization } = manifest;
+    const runner = await engine.loadSpan(
+      {
+        architecture,
+        quantization,
+        span,
+        positionsMax: Math.min(architecture.contextLength, limits.sessionPositionsMax),
+        cacheBytesMax: Math.floor(bytesMax * limits.cacheShare),
+      },
+      (id) => this.#parts.source.shard(manifest, id, { signal, onProgress: onBytes }),
+      { signal, onProgress: (note) => this.#show({ kind: 'preparing', note }) },
+    );
+    this.#runner = runner;
+    return runner;
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    this.#parts.announcer.offer(null);
+    this.#service?.stop();
+    this.#serving = undefined;
+    await this.#runner?.dispose().catch(() => undefined);
+    await this.#engine?.dispose().catch(() => undefined);
+    this.#runner = undefined;
+    this.#engine = undefined;
+  }
+}

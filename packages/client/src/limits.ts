@@ -1,0 +1,29 @@
+/** Every limit of this package. Units stand last in the names. */
+
+/** How long an announcement lives, and how often it is made anew. */
+export const announcementLifeMs = 60_000;
+export const announceEveryMs = 20_000;
+/** Changes of load are announced at most this often. */
+export const announceSoonestMs = 1_000;
+
+/** How long a chat waits for the relay's directory before it says that the relay cannot be reached. */
+export const directoryWaitMsMax = 10_000;
+/** Other stages tried for one answer before its error is shown. */
+export const routeAttemptsMax = 3;
+/** A conversation's sessions at the stages are given back after this long without a question. */
+export const routeIdleMsMax = 4 * 60_000;
+
+/** Positions reserved beyond the prompt and the answer, so that a next turn fits without a new route. */
+export const positionsSpare = 256;
+/** Reservations are whole multiples of this. */
+export const positionsStep = 128;
+/** No session reserves more, whatever the model allows. */
+export const sessionPositionsMax = 8192;
+export const answerTokensDefault = 512;
+
+/** Weights and caches of a volunteer, where the person set nothing. */
+export const donationBytesDefault = 1 << 30;
+/** The part of it that is kept for sessions' caches. */
+export const cacheShare = 0.25;
+/** Listeners hear of changes at most this often. */
+export const changeEveryMs = 50;

@@ -1,0 +1,31 @@
+/** What differs between a page and Node, and is handed in: how peers are reached and where layers run. */
+import type { Backend, Engine } from '@unfed/engine';
+import type { Network, NetworkOptions } from '@unfed/network';
+import type { Identity } from '@unfed/protocol';
+import type { RelayInfo } from './peer.ts';
+
+export interface EngineRequest {
+  readonly backend: 'auto' | Backend;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (note: string) => void;
+}
+
+export interface Platform {
+  createNetwork(options: NetworkOptions): Promise<Network>;
+  createEngine(request: EngineRequest): Promise<Engine>;
+}
+
+export interface PeerOptions {
+  readonly relay: RelayInfo;
+  /** Where models' files are served: `<modelsUrl>/<manifest hash>/<file>`. */
+  readonly modelsUrl: string;
+  /** Made anew when absent. */
+  readonly identity?: Identity;
+  /** Whether to announce this peer as one that forwards. */
+  readonly forward?: boolean;
+  /** Which backend runs the ends of chats; `auto` measures. */
+  readonly endsBackend?: 'auto' | Backend;
+  /** Who runs this peer, as they say themselves. */
+  readonly operator?: string;
+  readonly signal?: AbortSignal;
+}
