@@ -1,0 +1,133 @@
+/**
+ * Models of any size with random weights, made shard by shard without a source folder: for benchmarks of speed and for
+ * tests of transfer. Norms are near one and matrices keep the size of what they multiply, so hidden states stay finite.
+ */
+import {
+  embeddingShard,
+  encodeManifest,
+  hashManifest,
+  headShard,
+  layerShard,
+  limits,
+  type Architecture,
+  type Manifest,
+  type ManifestHash,
+  type ShardId,
+} from '@unfed/protocol';
+import { halfBits, shardLayout, type Quantization, type TensorLayout } from '@unfed/model';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { seededRandom, seedFrom } from './random.ts';
+
+/** The shape of Qwen2.5-0.5B, as its config.json gives it. */
+export const qwenHalfBillionShape: Architecture = {
+  family: 'qwen2',
+  layers: 24,
+  width: 896,
+  ffnWidth: 4864,
+  heads: 14,
+  kvHeads: 2,
+  headSize: 64,
+  vocabulary: 151_936,
+  contextLength: 32_768,
+  normEpsilon: 1e-6,
+  ropeTheta: 1_000_000,
+  ropeScaling: null,
+  slidingWindow: null,
+  qkvBias: true,
+  outputBias: false,
+  qkNorm: false,
+  tiedEmbeddings: true,
+};
+
+export interface RandomModel {
+  readonly architecture: Architecture;
+  readonly quantization: Quantization;
+  readonly seed: number;
+}
+
+/** @returns the bytes of one shard; the same for the same model, and made from nothing else */
+export function randomShard({ architecture, quantization, seed }: RandomModel, id: ShardId): Uint8Array<ArrayBuffer> {
+  const layout = shardLayout(architecture, quantization, id);
+  const bytes = new Uint8Array(layout.bytes);
+  for (const tensor of layout.tensors) {
+    fillTensor(tensor, seededRandom(seedFrom(seed, `${id}/${tensor.name}`)), bytes);
+  }
+  return bytes;
+}
+
+function fillTensor({ name, kind, shape, offset, bytes }: TensorLayout, random: () => number, shard: Uint8Array): void {
+  const view = new DataView(shard.buffer, offset, bytes);
+  if (kind === 'int4') {
+    const words = bytes >> 2;
+    for (let i = 0; i < words; i++) view.setUint32(4 * i, random() * 2 ** 32, true);
+  } else if (kind === 'f16') {
+    // Levels are even over −8 … 7, a deviation of 4.6; blocks × 32 inputs.
+    const scale = halfBits(1 / (4.6 * Math.sqrt((shape[1] ?? 1) * 32)));
+    for (let i = 0; i < bytes / 2; i++) view.setUint16(2 * i, scale, true);
+  } else {
+    const [centre, spread] = name.endsWith('norm') ? [1, 0.1] : [0, Math.sqrt(3 / (shape[1] ?? 100))];
+    for (let i = 0; i < bytes / 4; i++) view.setFloat32(4 * i, centre + spread * (2 * random() - 1), true);
+  }
+}
+
+export interface RandomShards {
+  readonly manifest: Manifest;
+  readonly manifestBytes: Uint8Array<ArrayBuffer>;
+  readonly hash: ManifestHash;
+  /** Makes the shard again at every call: nothing is held. */
+  shard(id: ShardId): Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * A whole model with a valid manifest. It has no tokenizer of its own: give the bytes of one (the demo model's, say)
+ * where text is needed.
+ */
+export function randomShards(
+  architecture: Architecture,
+  seed: number,
+  options: { readonly quantization?: Quantization; readonly tokenizerFiles?: TokenizerFiles } = {},
+): RandomShards {
+  const { quantization = 'int4', tokenizerFiles = emptyTokenizerFiles } = options;
+  const model = { architecture, quantization, seed };
+  const ids = [embeddingShard, ...Array.from({ length: architecture.layers }, (_, i) => layerShard(i)), headShard];
+  const manifest: Manifest = {
+    version: 1,
+    name: `random-${architecture.family}-${seed}`,
+    license: 'Apache-2.0',
+    source: 'random weights',
+    architecture,
+    quantization,
+    shards: ids.map((id) => {
+      const bytes = randomShard(model, id);
+      return { id, bytes: bytes.byteLength, chunks: chunkHashes(bytes) };
+    }),
+    tokenizer: fileEntry(tokenizerFiles.tokenizer),
+    tokenizerConfig: fileEntry(tokenizerFiles.tokenizerConfig),
+    config: fileEntry(tokenizerFiles.config),
+    generationConfig: null,
+  };
+  const manifestBytes = encodeManifest(manifest);
+  return { manifest, manifestBytes, hash: hashManifest(manifestBytes), shard: (id) => randomShard(model, id) };
+}
+
+export interface TokenizerFiles {
+  readonly tokenizer: Uint8Array;
+  readonly tokenizerConfig: Uint8Array;
+  readonly config: Uint8Array;
+}
+
+const emptyTokenizerFiles: TokenizerFiles = {
+  tokenizer: new TextEncoder().encode('{}'),
+  tokenizerConfig: new TextEncoder().encode('{}'),
+  config: new TextEncoder().encode('{}'),
+};
+
+function chunkHashes(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: Math.ceil(bytes.byteLength / limits.chunkBytes) }, (_, i) =>
+    sha256(bytes.subarray(i * limits.chunkBytes, (i + 1) * limits.chunkBytes)),
+  );
+}
+
+function fileEntry(bytes: Uint8Array): { bytes: number; sha256: Uint8Array } {
+  return { bytes: bytes.byteLength, sha256: sha256(bytes) };
+}
