@@ -12,7 +12,8 @@ export const stopTimeoutMs = 5_000;
 export const parentPollMs = 1_000;
 /** Ports tried, counting up from the wanted one. */
 export const portTriesMax = 50;
-/** The end of a child's output that is kept to explain its failure. */
-export const outputTailCharsMax = 4_000;
+/** Lines of a child that are kept to explain its failure, and what is kept of each. */
+export const outputLinesMax = 200;
+export const outputLineCharsMax = 2_000;
 /** The demo's whole answer. */
 export const demoTimeoutMs = 5 * 60_000;
