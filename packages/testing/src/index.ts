@@ -4,4 +4,4 @@ export * from './memory-directory.ts';
 export { FrameChangedError } from './memory-link.ts';
 export * from './memory-network.ts';
 export type { PathOptions } from './memory-wire.ts';
-export * from './seeded-random.ts';
+export * from './random.ts';

@@ -1,7 +1,7 @@
 /** The acceptance suite of `Links` and `Link`: every implementation must pass it. Runs under vitest. */
 import { LinkError, type Link, type Links, type PeerId } from '@unfed/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { seededRandom } from './seeded-random.ts';
+import { seededRandom, seedFrom } from './random.ts';
 
 /** One of the two peers of the suite. */
 export interface LinkSuitePeer {
@@ -51,7 +51,7 @@ class Inbox {
 
 /** Bytes that tell their number and place, so that swapped, cut or mixed frames differ. */
 export function patternedFrame(number: number, bytes: number): Uint8Array {
-  const random = seededRandom(`frame ${number} ${bytes}`);
+  const random = seededRandom(seedFrom(number, `${bytes}`));
   const seed = Math.floor(random() * 0x1_0000_0000) | 1;
   const frame = new Uint8Array(bytes);
   for (let i = 0, state = seed; i < bytes; i++) {

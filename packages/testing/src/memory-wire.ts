@@ -1,5 +1,5 @@
 /** One direction of a path in memory: seeded delay, jitter and loss; what is sent first arrives first. */
-import { seededRandom } from './seeded-random.ts';
+import { seededRandom, seedFrom } from './random.ts';
 import type { Clock } from './clock.ts';
 import * as limits from './limits.ts';
 
@@ -24,7 +24,7 @@ export class MemoryWire {
   constructor(clock: Clock, path: Required<PathOptions>, seed: string) {
     this.#clock = clock;
     this.#path = path;
-    this.#random = seededRandom(seed);
+    this.#random = seededRandom(seedFrom(0, seed));
   }
 
   /** @param bytes how much travels, which decides how likely a loss is */
