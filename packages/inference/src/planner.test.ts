@@ -1,0 +1,171 @@
+import type { Announcement, ManifestHash, PeerId, Span } from '@unfed/protocol';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { NoRouteError } from './errors.ts';
+import { coverage, planRoute, uncovered } from './planner.ts';
+import { chooseSpan } from './span-choice.ts';
+import * as limits from './limits.ts';
+
+const manifest = 'a'.repeat(64) as ManifestHash;
+
+function stage(name: string, first: number, last: number, stepsPerSecond = 100, queueLength = 0): Announcement {
+  return {
+    peer: name as PeerId,
+    issuedAtMs: 0,
+    expiresAtMs: 60_000,
+    stage: { manifest, span: { first, last }, stepsPerSecond, queueLength, backend: 'wasm' },
+    hopKeys: [],
+    operator: null,
+    networkGroup: null,
+    addresses: [],
+  };
+}
+
+const plan = (announcements: Announcement[], layers: number, random = Math.random) =>
+  planRoute({ announcements, manifest, model: 'demo', span: { first: 0, last: layers }, random });
+
+const spans = (layers: number) =>
+  fc
+    .array(
+      fc.tuple(fc.nat(layers - 1), fc.integer({ min: 1, max: layers }), fc.integer({ min: 1, max: 1000 }), fc.nat(5)),
+      { maxLength: 24 },
+    )
+    .map((rows) =>
+      rows.map(([first, length, speed, queue], i) =>
+        stage(`p${i}`, first, Math.min(layers, first + length), speed, queue),
+      ),
+    );
+
+function costMs(a: Announcement): number {
+  return a.stage === null
+    ? 0
+    : limits.linkDelayMsDefault + (1000 / a.stage.stepsPerSecond) * (1 + a.stage.queueLength / 2);
+}
+
+/** The least cost by trying every cover. */
+function bestByForce(announcements: Announcement[], layer: number, layers: number): number {
+  if (layer === layers) return 0;
+  let best = Infinity;
+  for (const a of announcements) {
+    if (a.stage?.span.first === layer)
+      best = Math.min(best, costMs(a) + bestByForce(announcements, a.stage.span.last, layers));
+  }
+  return best;
+}
+
+describe('planner', () => {
+  it('a plan covers every layer once, end to end, and costs at most 15 % more than the best', () => {
+    fc.assert(
+      fc.property(
+        spans(8),
+        fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+        (announcements, stream) => {
+          const best = bestByForce(announcements, 0, 8);
+          if (best === Infinity) {
+            expect(() => plan(announcements, 8)).toThrow(NoRouteError);
+            return;
+          }
+          const hops = plan(announcements, 8, () => stream.next().value as number);
+          let layer = 0;
+          for (const hop of hops) {
+            expect(hop.span.first).toBe(layer);
+            layer = hop.span.last;
+          }
+          expect(layer).toBe(8);
+          const cost = hops.reduce(
+            (sum, hop) => sum + costMs(announcements.find((a) => a.peer === hop.peer) as Announcement),
+            0,
+          );
+          expect(cost).toBeLessThanOrEqual(best * limits.planSlackRatio + 1e-6);
+        },
+      ),
+    );
+  });
+
+  it('says which layers nobody serves, by name', () => {
+    expect(() => plan([stage('a', 0, 4), stage('b', 6, 8)], 8)).toThrow(/^nobody serves layers 4–5 of demo/);
+    expect(() => plan([stage('a', 0, 7)], 8)).toThrow(/^nobody serves layer 7 of demo/);
+    expect(() => plan([], 8)).toThrow(/^nobody serves layers 0–7 of demo/);
+  });
+
+  it('says that stages do not fit where all layers are served', () => {
+    expect(() => plan([stage('a', 0, 5), stage('b', 3, 8)], 8)).toThrow(
+      /no stages fit end to end \(they serve 0–4, 3–7\)/,
+    );
+  });
+
+  it('passes over other pools, forwarders and peers that failed', () => {
+    const other = {
+      ...stage('x', 0, 8),
+      stage: { ...stage('x', 0, 8).stage, manifest: 'b'.repeat(64) },
+    } as Announcement;
+    const forwarder = { ...stage('f', 0, 8), stage: null };
+    expect(plan([other, forwarder, stage('a', 0, 8)], 8).map((hop) => hop.peer)).toEqual(['a']);
+    const without = new Set(['a' as PeerId]);
+    const request = {
+      announcements: [stage('a', 0, 8)],
+      manifest,
+      model: 'demo',
+      span: { first: 0, last: 8 },
+      without,
+    };
+    expect(() => planRoute(request)).toThrow(NoRouteError);
+  });
+
+  it('draws among equals, so that no one stage attracts everybody', () => {
+    const equals = [stage('a', 0, 8), stage('b', 0, 8)];
+    expect(plan(equals, 8, () => 0)[0].peer).toBe('a');
+    expect(plan(equals, 8, () => 0.99)[0].peer).toBe('b');
+  });
+});
+
+describe('coverage', () => {
+  it('counts and gaps agree', () => {
+    fc.assert(
+      fc.property(spans(12), (announcements) => {
+        const served = announcements.map((a) => a.stage?.span as Span);
+        const counts = coverage(served, 12);
+        const gaps = uncovered(served, { first: 0, last: 12 });
+        for (let layer = 0; layer < 12; layer++) {
+          expect(counts[layer]).toBe(served.filter((span) => span.first <= layer && layer < span.last).length);
+          expect(gaps.some((gap) => gap.first <= layer && layer < gap.last)).toBe(counts[layer] === 0);
+        }
+      }),
+    );
+  });
+});
+
+describe('choice of a span', () => {
+  it('volunteers that join one by one, each with room for some layers, cover the model end to end', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 40, maxLength: 40 }),
+        (layers, rooms) => {
+          const joined: Announcement[] = [];
+          for (const room of rooms) {
+            const span = chooseSpan(
+              joined.flatMap((a) => a.stage ?? []),
+              layers,
+              room,
+            );
+            expect(span.last - span.first).toBeGreaterThan(0);
+            expect(span.last - span.first).toBeLessThanOrEqual(room);
+            expect(span.last).toBeLessThanOrEqual(layers);
+            joined.push(stage(`p${joined.length}`, span.first, span.last));
+          }
+          expect(plan(joined, layers).length).toBeGreaterThan(0);
+        },
+      ),
+    );
+  });
+
+  it('where all is served, helps the span that is slowest in all', () => {
+    const offers = [
+      { span: { first: 0, last: 4 }, stepsPerSecond: 10 },
+      { span: { first: 4, last: 8 }, stepsPerSecond: 4 },
+      { span: { first: 4, last: 8 }, stepsPerSecond: 4 },
+    ];
+    expect(chooseSpan(offers, 8, 4)).toEqual({ first: 4, last: 8 });
+  });
+});
