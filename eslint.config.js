@@ -89,7 +89,6 @@ export default defineConfig(
       'no-eval': 'error',
       'no-debugger': 'error',
       'no-self-compare': 'error',
-      'no-unmodified-loop-condition': 'error',
       'no-unreachable-loop': 'error',
       'no-useless-catch': 'error',
       'no-empty': ['error', { allowEmptyCatch: false }],

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { chromium } from '@playwright/test';
-import { InvalidValueError, UnfedError } from '@unfed/protocol';
+import { errorText, InvalidValueError, UnfedError } from '@unfed/protocol';
 import { isMain } from './is-main.ts';
 import * as limits from './limits.ts';
 
@@ -111,4 +111,11 @@ export const machineProbes: ChromiumProbes = {
   },
 };
 
-if (isMain(import.meta)) console.log(await findChromium(new AbortController().signal));
+if (isMain(import.meta)) {
+  try {
+    console.log(await findChromium(new AbortController().signal));
+  } catch (error) {
+    console.error(errorText(error));
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,63 @@
+/** `npm start`: the page, a relay, two volunteers that cover the demo model and one that only forwards, until Ctrl-C. */
+import { errorText, InvalidValueError } from '@unfed/protocol';
+import { onParentGone } from './parent.ts';
+import { startLocalPool, type LocalPool } from './local-pool.ts';
+import { prepare } from './prepare.ts';
+
+const volunteers = [{ layers: '0-4' }, { layers: '4-8' }, { forwardOnly: true }];
+const abort = new AbortController();
+let preparing = true;
+let pool: LocalPool | undefined;
+
+function end(): void {
+  // A build cannot be interrupted, and has started nobody who must be told.
+  if (abort.signal.aborted || preparing) {
+    pool?.kill();
+    process.exit(130);
+  }
+  abort.abort(new Error('stopped'));
+}
+
+async function main(): Promise<void> {
+  const port = readPort(process.env['PORT']);
+  console.log('Preparing the page and the demo model …');
+  const { webRoot, modelsDir } = await prepare();
+  preparing = false;
+  console.log('Starting a relay and three peers …');
+  pool = await startLocalPool({ port, webRoot, modelsDir, volunteers, signal: abort.signal });
+  for (const { name, readyLine } of pool.members) console.log(`  ${name.padEnd(12)} ${readyLine}`);
+  if (!pool.url.endsWith(`:${port}`)) console.log(`Port ${port} is taken; this is the next free one.`);
+  console.log(`\nOpen  ${pool.url}  and ask "What is the capital of France?". Ctrl-C ends all of it.\n`);
+  const stopped = new Promise<undefined>((resolve) =>
+    abort.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
+  );
+  const lost = await Promise.race([pool.lost, stopped]);
+  if (lost !== undefined) console.error(`${lost.message}\nThe pool is not whole any more, so all of it ends.`);
+  await pool.stop();
+  if (lost !== undefined) process.exitCode = 1;
+}
+
+/** @throws InvalidValueError */
+function readPort(text = '8080'): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new InvalidValueError('PORT', 'a number from 1 to 65535', text);
+  }
+  return port;
+}
+
+process.on('SIGINT', end);
+process.on('SIGTERM', end);
+process.on('SIGHUP', end);
+onParentGone(end);
+
+try {
+  await main();
+} catch (error) {
+  if (!abort.signal.aborted) {
+    console.error(errorText(error));
+    process.exitCode = 1;
+  }
+}
+// esbuild and the parent watch may hold the loop; everything of ours has ended.
+process.exit();
