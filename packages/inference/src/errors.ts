@@ -82,7 +82,14 @@ export class StepTimeoutError extends UnfedError {
 /** A frame breaks a rule of SPEC.md: the session ends, the link may stay. */
 export class StageProtocolError extends UnfedError {
   readonly code:
-    'unknown-session' | 'wrong-sender' | 'wrong-model' | 'wrong-width' | 'busy' | 'deadline' | 'next-unknown';
+    | 'unknown-session'
+    | 'wrong-sender'
+    | 'wrong-model'
+    | 'wrong-width'
+    | 'busy'
+    | 'deadline'
+    | 'next-unknown'
+    | 'neighbour-left';
 
   constructor(code: StageProtocolError['code'], message: string) {
     super(message);

@@ -6,9 +6,15 @@ import { coverage, planRoute, uncovered } from './planner.ts';
 import { chooseSpan } from './span-choice.ts';
 import * as limits from './limits.ts';
 
+interface Speed {
+  readonly stepsPerSecond?: number;
+  readonly queueLength?: number;
+}
+
 const manifest = 'a'.repeat(64) as ManifestHash;
 
-function stage(name: string, first: number, last: number, stepsPerSecond = 100, queueLength = 0): Announcement {
+function stage(name: string, [first, last]: readonly [number, number], speed: Speed = {}): Announcement {
+  const { stepsPerSecond = 100, queueLength = 0 } = speed;
   return {
     peer: name as PeerId,
     issuedAtMs: 0,
@@ -32,7 +38,7 @@ const spans = (layers: number) =>
     )
     .map((rows) =>
       rows.map(([first, length, speed, queue], i) =>
-        stage(`p${i}`, first, Math.min(layers, first + length), speed, queue),
+        stage(`p${i}`, [first, Math.min(layers, first + length)], { stepsPerSecond: speed, queueLength: queue }),
       ),
     );
 
@@ -83,27 +89,27 @@ describe('planner', () => {
   });
 
   it('says which layers nobody serves, by name', () => {
-    expect(() => plan([stage('a', 0, 4), stage('b', 6, 8)], 8)).toThrow(/^nobody serves layers 4–5 of demo/);
-    expect(() => plan([stage('a', 0, 7)], 8)).toThrow(/^nobody serves layer 7 of demo/);
+    expect(() => plan([stage('a', [0, 4]), stage('b', [6, 8])], 8)).toThrow(/^nobody serves layers 4–5 of demo/);
+    expect(() => plan([stage('a', [0, 7])], 8)).toThrow(/^nobody serves layer 7 of demo/);
     expect(() => plan([], 8)).toThrow(/^nobody serves layers 0–7 of demo/);
   });
 
   it('says that stages do not fit where all layers are served', () => {
-    expect(() => plan([stage('a', 0, 5), stage('b', 3, 8)], 8)).toThrow(
+    expect(() => plan([stage('a', [0, 5]), stage('b', [3, 8])], 8)).toThrow(
       /no stages fit end to end \(they serve 0–4, 3–7\)/,
     );
   });
 
   it('passes over other pools, forwarders and peers that failed', () => {
     const other = {
-      ...stage('x', 0, 8),
-      stage: { ...stage('x', 0, 8).stage, manifest: 'b'.repeat(64) },
+      ...stage('x', [0, 8]),
+      stage: { ...stage('x', [0, 8]).stage, manifest: 'b'.repeat(64) },
     } as Announcement;
-    const forwarder = { ...stage('f', 0, 8), stage: null };
-    expect(plan([other, forwarder, stage('a', 0, 8)], 8).map((hop) => hop.peer)).toEqual(['a']);
+    const forwarder = { ...stage('f', [0, 8]), stage: null };
+    expect(plan([other, forwarder, stage('a', [0, 8])], 8).map((hop) => hop.peer)).toEqual(['a']);
     const without = new Set(['a' as PeerId]);
     const request = {
-      announcements: [stage('a', 0, 8)],
+      announcements: [stage('a', [0, 8])],
       manifest,
       model: 'demo',
       span: { first: 0, last: 8 },
@@ -113,7 +119,7 @@ describe('planner', () => {
   });
 
   it('draws among equals, so that no one stage attracts everybody', () => {
-    const equals = [stage('a', 0, 8), stage('b', 0, 8)];
+    const equals = [stage('a', [0, 8]), stage('b', [0, 8])];
     expect(plan(equals, 8, () => 0)[0].peer).toBe('a');
     expect(plan(equals, 8, () => 0.99)[0].peer).toBe('b');
   });
@@ -152,7 +158,7 @@ describe('choice of a span', () => {
             expect(span.last - span.first).toBeGreaterThan(0);
             expect(span.last - span.first).toBeLessThanOrEqual(room);
             expect(span.last).toBeLessThanOrEqual(layers);
-            joined.push(stage(`p${joined.length}`, span.first, span.last));
+            joined.push(stage(`p${joined.length}`, [span.first, span.last]));
           }
           expect(plan(joined, layers).length).toBeGreaterThan(0);
         },

@@ -7,6 +7,7 @@ import {
   bytesPerNumber,
   encodeControl,
   encodeStep,
+  spanText,
   type Directory,
   type Link,
   type ManifestHash,
@@ -53,26 +54,92 @@ interface Session {
 }
 
 export function createStageService(options: StageServiceOptions): StageService {
-  const { links, runner, manifest, width, directory } = options;
-  const nowMs = options.nowMs ?? (() => performance.now());
-  const sessions = new Map<SessionId, Session>();
-  const opening = new Set<SessionId>();
-  const listeners = new Set<() => void>();
-  let positionsServed = 0;
+  return new Stage(options);
+}
 
-  const changed = () => {
-    for (const listener of listeners) listener();
-  };
+class Stage implements StageService, StageServer {
+  readonly #options: StageServiceOptions;
+  readonly #nowMs: () => number;
+  readonly #sessions = new Map<SessionId, Session>();
+  readonly #opening = new Set<SessionId>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unserve: () => void;
+  #positionsServed = 0;
 
-  async function open(frame: OpenFrame, opener: Link): Promise<void> {
-    checkOpen(frame, opener);
-    opening.add(frame.session);
+  constructor(options: StageServiceOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#unserve = options.links.serve(this);
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  get positionsServed(): number {
+    return this.#positionsServed;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  stop(): void {
+    this.#unserve();
+    const error = new StageProtocolError('busy', 'the volunteer stopped serving');
+    for (const session of [...this.#sessions.values()]) this.#end(session, error);
+  }
+
+  onOpen(frame: OpenFrame, link: Link): void {
+    this.#open(frame, link).catch((error: unknown) => sendFailed(link, frame.session, asError(error)));
+  }
+
+  onClose(id: SessionId, link: Link): void {
+    const session = this.#sessions.get(id);
+    if (session?.opener === link) this.#end(session);
+  }
+
+  onStep(step: Step, link: Link): void {
+    const session = this.#sessions.get(step.session);
+    if (session === undefined) {
+      const error = new StageProtocolError('unknown-session', 'this stage holds no such session');
+      sendFailed(link, step.session, error);
+      return;
+    }
+    if (link.peer !== session.previous) return;
+    const { width } = this.#options;
+    if (step.payload.byteLength !== step.tokens * width * bytesPerNumber(step.precision)) {
+      this.#end(session, new StageProtocolError('wrong-width', `hidden states of this model are ${width} wide`));
+      return;
+    }
+    if (session.queued >= limits.stepsQueuedMax) {
+      this.#end(session, new StageProtocolError('busy', `at most ${limits.stepsQueuedMax} steps may wait`));
+      return;
+    }
+    const arrivedMs = this.#nowMs();
+    session.queued++;
+    session.tail = session.tail.then(() => this.#run(session, step, arrivedMs)).finally(() => session.queued--);
+  }
+
+  onLinkClosed(link: Link): void {
+    for (const session of [...this.#sessions.values()]) {
+      if (session.opener === link) this.#end(session);
+      else if (session.next === link || link.peer === session.previous) {
+        this.#end(session, new StageProtocolError('neighbour-left', 'a neighbouring stage left'));
+      }
+    }
+  }
+
+  async #open(frame: OpenFrame, opener: Link): Promise<void> {
+    this.#checkOpen(frame, opener);
+    this.#opening.add(frame.session);
     try {
-      const next = frame.next === null ? opener : await dialNext(frame.next);
-      if ((await runner.open(frame.session, frame.positionsMax)) === 'busy') {
+      const next = frame.next === null ? opener : await this.#dialNext(frame.next);
+      if ((await this.#options.runner.open(frame.session, frame.positionsMax)) === 'busy') {
         throw new StageProtocolError('busy', 'all memory for sessions is taken; another stage may have room');
       }
-      const session: Session = {
+      this.#sessions.set(frame.session, {
         id: frame.session,
         opener,
         previous: frame.previous ?? opener.peer,
@@ -80,35 +147,33 @@ export function createStageService(options: StageServiceOptions): StageService {
         nextIsStage: frame.next !== null,
         queued: 0,
         tail: Promise.resolve(),
-      };
-      sessions.set(frame.session, session);
-      changed();
+      });
+      this.#changed();
       await opener.send(encodeControl({ kind: 'opened', session: frame.session }));
     } finally {
-      opening.delete(frame.session);
+      this.#opening.delete(frame.session);
     }
   }
 
-  function checkOpen(frame: OpenFrame, opener: Link): void {
+  #checkOpen(frame: OpenFrame, opener: Link): void {
+    const { manifest, runner } = this.#options;
     if (frame.manifest !== manifest) {
       throw new StageProtocolError('wrong-model', `this stage serves ${manifest.slice(0, 8)}…`);
     }
     if (frame.first !== runner.span.first || frame.last !== runner.span.last) {
-      throw new StageProtocolError(
-        'wrong-model',
-        `this stage serves layers [${runner.span.first}, ${runner.span.last})`,
-      );
+      throw new StageProtocolError('wrong-model', `this stage serves layers ${spanText(runner.span)}`);
     }
-    if (sessions.has(frame.session) || opening.has(frame.session)) {
+    if (this.#sessions.has(frame.session) || this.#opening.has(frame.session)) {
       throw new StageProtocolError('unknown-session', 'a session of this id is open');
     }
-    const ofOpener = [...sessions.values()].filter((session) => session.opener === opener).length;
-    if (ofOpener >= limits.sessionsPerLinkMax || opening.size >= limits.sessionsOpeningMax) {
+    const ofOpener = [...this.#sessions.values()].filter((session) => session.opener === opener).length;
+    if (ofOpener >= limits.sessionsPerLinkMax || this.#opening.size >= limits.sessionsOpeningMax) {
       throw new StageProtocolError('busy', `at most ${limits.sessionsPerLinkMax} sessions a link`);
     }
   }
 
-  async function dialNext(peer: PeerId): Promise<Link> {
+  async #dialNext(peer: PeerId): Promise<Link> {
+    const { directory, links } = this.#options;
     const announcement = directory.announcements().find((a) => a.peer === peer);
     if (announcement === undefined && peer !== links.self) {
       throw new StageProtocolError('next-unknown', `the next stage ${peer.slice(-8)} is not in the directory`);
@@ -117,101 +182,49 @@ export function createStageService(options: StageServiceOptions): StageService {
     return links.open(peer, { addresses: announcement?.addresses ?? [], signal });
   }
 
-  function end(session: Session, error?: Error): void {
-    if (!sessions.delete(session.id)) return;
+  #end(session: Session, error?: Error): void {
+    if (!this.#sessions.delete(session.id)) return;
     if (error !== undefined) sendFailed(session.opener, session.id, error);
-    void runner.close(session.id).catch(() => undefined);
-    changed();
+    // What the runner cannot free, it frees when it is disposed of.
+    void this.#options.runner.close(session.id).catch(() => undefined);
+    this.#changed();
   }
 
-  async function run(session: Session, step: Step, arrivedMs: number): Promise<void> {
-    if (sessions.get(session.id) !== session) return;
+  async #run(session: Session, step: Step, arrivedMs: number): Promise<void> {
+    if (this.#sessions.get(session.id) !== session) return;
+    const { runner, width } = this.#options;
     try {
-      const hidden = unpackHidden(step.payload, { tokens: step.tokens, width, precision: step.precision });
-      const waitedMs = nowMs() - arrivedMs;
+      const waitedMs = this.#nowMs() - arrivedMs;
       if (step.deadlineMs > 0 && waitedMs > step.deadlineMs) {
         throw new StageProtocolError('deadline', `the step waited ${Math.round(waitedMs)} ms here`);
       }
+      const { session: id, position, tokens, precision } = step;
+      const hidden = unpackHidden(step.payload, { tokens, width, precision });
       // Only the client's own last step may shrink to one row; the next stage needs every position for its cache.
       const wants = session.nextIsStage ? 'all' : step.wants;
-      const result = await runner.step({
-        session: step.session,
-        position: step.position,
-        tokens: step.tokens,
-        hidden,
-        wants,
-      });
-      positionsServed += step.tokens;
-      await session.next.send(resultFrame(step, result, nowMs() - arrivedMs));
+      const result = await runner.step({ session: id, position, tokens, hidden, wants });
+      this.#positionsServed += tokens;
+      await session.next.send(resultFrame(step, { result, width, spentMs: this.#nowMs() - arrivedMs }));
     } catch (error) {
-      end(session, error instanceof Error ? error : new Error(String(error)));
+      this.#end(session, asError(error));
     }
   }
 
-  function resultFrame(step: Step, result: Float32Array, spentMs: number): Uint8Array {
-    return encodeStep({
-      ...step,
-      tokens: result.length / width,
-      deadlineMs: step.deadlineMs === 0 ? 0 : Math.max(1, Math.round(step.deadlineMs - spentMs)),
-      payload: packHidden(result, step.precision),
-    });
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
+}
 
-  const server: StageServer = {
-    onOpen(frame, link) {
-      open(frame, link).catch((error: unknown) => {
-        sendFailed(link, frame.session, error instanceof Error ? error : new Error(String(error)));
-      });
-    },
-    onClose(id, link) {
-      const session = sessions.get(id);
-      if (session?.opener === link) end(session);
-    },
-    onStep(step, link) {
-      const session = sessions.get(step.session);
-      if (session === undefined) {
-        sendFailed(link, step.session, new StageProtocolError('unknown-session', 'this stage holds no such session'));
-        return;
-      }
-      if (link.peer !== session.previous) return;
-      if (step.payload.byteLength !== step.tokens * width * bytesPerNumber(step.precision)) {
-        end(session, new StageProtocolError('wrong-width', `hidden states of this model are ${width} wide`));
-        return;
-      }
-      if (session.queued >= limits.stepsQueuedMax) {
-        end(session, new StageProtocolError('busy', `at most ${limits.stepsQueuedMax} steps may wait`));
-        return;
-      }
-      const arrivedMs = nowMs();
-      session.queued++;
-      session.tail = session.tail.then(() => run(session, step, arrivedMs)).finally(() => session.queued--);
-    },
-    onLinkClosed(link) {
-      for (const session of [...sessions.values()]) {
-        if (session.opener === link) end(session);
-        else if (session.next === link || link.peer === session.previous) {
-          end(session, new StageProtocolError('unknown-session', 'a neighbouring stage left'));
-        }
-      }
-    },
-  };
-  const unserve = links.serve(server);
+/** The step as it goes on: the same number, position and wants, with what is left of its deadline. */
+function resultFrame(step: Step, done: { result: Float32Array; width: number; spentMs: number }): Uint8Array {
+  return encodeStep({
+    ...step,
+    tokens: done.result.length / done.width,
+    deadlineMs: step.deadlineMs === 0 ? 0 : Math.max(1, Math.round(step.deadlineMs - done.spentMs)),
+    payload: packHidden(done.result, step.precision),
+  });
+}
 
-  return {
-    get sessions() {
-      return sessions.size;
-    },
-    get positionsServed() {
-      return positionsServed;
-    },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    stop() {
-      unserve();
-      const error = new StageProtocolError('busy', 'the volunteer stopped serving');
-      for (const session of [...sessions.values()]) end(session, error);
-    },
-  };
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,6 +1,6 @@
 /** Announcements: what a peer offers to others, signed by it, short-lived, verified by everyone who reads one. */
 import * as v from 'valibot';
-import { decodeCbor, encodeCbor, fixedBytes, integer, text } from './cbor.ts';
+import { anyBytes, decodeCbor, encodeCbor, fixedBytes, integer, text } from './cbor.ts';
 import { DecodeError } from './errors.ts';
 import { manifestHash, type ManifestHash } from './ids.ts';
 import * as limits from './limits.ts';
@@ -62,7 +62,7 @@ const announcementSchema = v.strictObject({
 
 const envelopeSchema = v.strictObject({
   payload: v.pipe(
-    v.instance(Uint8Array),
+    anyBytes,
     v.check((bytes) => bytes.byteLength <= limits.announcementBytesMax, 'a short payload'),
   ),
   signature: fixedBytes(64),

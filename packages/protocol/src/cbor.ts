@@ -41,10 +41,13 @@ export function decodeCbor<S extends v.GenericSchema>(
   throw new DecodeError(`${what} (${path})`, issue.expected ?? issue.message, String(issue.received).slice(0, 80));
 }
 
+/** Bytes, whatever kind of buffer they lie in. */
+export const anyBytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes');
+
 /** Bytes of an exact length. */
 export function fixedBytes(length: number) {
   return v.pipe(
-    v.instance(Uint8Array),
+    anyBytes,
     v.check((bytes) => bytes.byteLength === length, `${length} bytes`),
   );
 }

@@ -4,13 +4,13 @@
  */
 import * as v from 'valibot';
 import { peerIdSchema } from './announcement.ts';
-import { decodeCbor, encodeCbor } from './cbor.ts';
+import { anyBytes, decodeCbor, encodeCbor } from './cbor.ts';
 import * as limits from './limits.ts';
 
 export const directoryProtocol = '/unfed/directory/1';
 
 const sealed = v.pipe(
-  v.instance(Uint8Array),
+  anyBytes,
   v.check((bytes) => bytes.byteLength <= limits.announcementBytesMax, 'a short announcement'),
 );
 
