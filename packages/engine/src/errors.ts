@@ -1,5 +1,5 @@
 /** What can go wrong in the engine, by code. `fields` is what an error needs to be made again behind a worker. */
-import { InvalidValueError, UnfedError, type SessionId, type ShardId } from '@unfed/protocol';
+import { errorText, InvalidValueError, UnfedError, type SessionId, type ShardId } from '@unfed/protocol';
 import type { Backend } from './engine.ts';
 
 /** The session was closed, evicted or never opened: open it again and send all positions. */
@@ -136,7 +136,7 @@ export function toPlainError(error: unknown): PlainError {
     );
     return { code, message, fields };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   return { code: 'runtime-failed', message, fields: { doing: 'the worker', reason: message } };
 }
 

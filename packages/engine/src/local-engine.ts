@@ -2,27 +2,9 @@
 import type { Engine, Ends, LoadOptions, ShardReader, SpanRunner, SpanSpec } from './engine.ts';
 import { loadEnds } from './ends.ts';
 import { EngineDisposedError } from './errors.ts';
-import * as limits from './limits.ts';
-import { measureStepMs } from './measure.ts';
+import { RunnerWidths } from './runner-widths.ts';
 import type { Runtime } from './runtime.ts';
 import { loadSpan } from './span-runner.ts';
-
-/** The widths of runners, for measuring: a runner does not tell its own. */
-export class RunnerWidths {
-  readonly #widths = new WeakMap<SpanRunner, number>();
-
-  set(runner: SpanRunner, width: number): void {
-    this.#widths.set(runner, width);
-  }
-
-  /** @returns decode steps a second; 0 when the runner has no room. @throws EngineDisposedError for another engine's runner */
-  async measure(runner: SpanRunner, signal?: AbortSignal): Promise<number> {
-    const width = this.#widths.get(runner);
-    if (width === undefined) throw new EngineDisposedError();
-    const options = { width, steps: limits.measureSteps, msMax: limits.measureMsMax, signal };
-    return 1000 / (await measureStepMs(runner, options));
-  }
-}
 
 export class LocalEngine implements Engine {
   readonly backend;

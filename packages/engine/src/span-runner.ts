@@ -1,6 +1,6 @@
 /** A span on one runtime: its session, its KV caches, its steps. What every backend shares. */
 import { spanGraph, shardLayout, type SpanGraph } from '@unfed/model';
-import { InvalidValueError, limits as protocolLimits, spanText, UnfedError, type SessionId } from '@unfed/protocol';
+import { errorText, InvalidValueError, limits as protocolLimits, spanText, UnfedError, type SessionId } from '@unfed/protocol';
 import { machineClock, type Clock } from './clock.ts';
 import type { LoadOptions, ShardReader, SpanReport, SpanRunner, SpanSpec, SpanStep } from './engine.ts';
 import { EngineDisposedError, RuntimeFailedError, ShardSizeError } from './errors.ts';
@@ -57,7 +57,7 @@ export async function createSession(
 /** An error of the runtime as one of ours. */
 export function asUnfed(doing: string, error: unknown): UnfedError {
   if (error instanceof UnfedError) return error;
-  return new RuntimeFailedError(doing, error instanceof Error ? error.message : String(error), { cause: error });
+  return new RuntimeFailedError(doing, errorText(error), { cause: error });
 }
 
 /**
