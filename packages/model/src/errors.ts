@@ -60,3 +60,12 @@ export class ModelFolderError extends UnfedError {
     this.came = came;
   }
 }
+
+/** A model has no chat template, or one that fails on these messages. */
+export class ChatTemplateError extends UnfedError {
+  readonly code = 'chat-template';
+
+  constructor(detail: string, options?: ErrorOptions) {
+    super(`chat template: expected one that renders the messages, came ${detail}; choose another model`, options);
+  }
+}
