@@ -1,0 +1,52 @@
+/** What pages, Node peers and relays all tell libp2p. Nothing is left to defaults that would ask other companies' hosts. */
+import { noise } from '@libp2p/noise';
+import { yamux } from '@libp2p/yamux';
+import { FaultTolerance } from '@libp2p/interface';
+import { identify } from '@libp2p/identify';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import type { Libp2pOptions } from 'libp2p';
+import * as limits from './limits.ts';
+
+export type TransportFactory = NonNullable<Libp2pOptions['transports']>[number];
+
+export interface AddressGate {
+  allows(address: Multiaddr): boolean;
+}
+
+export function sharedOptions(gate: AddressGate): Libp2pOptions {
+  return {
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionGater: { denyDialMultiaddr: (address: Multiaddr) => !gate.allows(address) },
+    connectionManager: {
+      maxConnections: limits.connectionsMax,
+      maxIncomingPendingConnections: limits.connectionsPendingMax,
+      inboundConnectionThreshold: limits.connectionsPerHostPerSecondMax,
+      dialTimeout: limits.relayDialTimeoutMs,
+      addressDialTimeout: limits.dialThroughRelayTimeoutMs,
+      // Names are never resolved: the default resolver of a page asks two companies over HTTPS.
+      resolvers: {},
+      reconnectRetries: 0,
+    },
+    // Heartbeat does this, and survives a busy process.
+    connectionMonitor: { enabled: false },
+    transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
+    dns: { query: refuseToResolve },
+    services: { identify: identify() },
+  };
+}
+
+/** What WebRTC transports are given; a function, because node-datachannel's polyfill writes into the object. */
+export function webRtcOptions(iceServers: readonly RTCIceServer[]) {
+  return {
+    rtcConfiguration: (): RTCConfiguration => ({ iceServers: iceServers.map((server) => ({ ...server })) }),
+    dataChannel: {
+      maxMessageSize: limits.dataChannelMessageBytesMax,
+      maxBufferedAmount: limits.dataChannelBufferedBytesMax,
+    },
+  };
+}
+
+function refuseToResolve(name: string): Promise<never> {
+  return Promise.reject(new Error(`no names are resolved here; expected an address by IP, came ${name}`));
+}

@@ -1,0 +1,125 @@
+/** A relay: peers meet here. It introduces them to each other and keeps the directory; their talk does not pass through it. */
+import './polyfills.node.ts';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { circuitRelayServer } from '@libp2p/circuit-relay-v2';
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { webSockets } from '@libp2p/websockets';
+import type { Announcement, Identity, PeerId } from '@unfed/protocol';
+import { createLibp2p } from 'libp2p';
+import { DialPolicy } from './dial-policy.ts';
+import { Dialer } from './dialer.ts';
+import { DirectoryServer } from './directory-server.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { sharedOptions, type TransportFactory } from './libp2p-options.ts';
+import * as limits from './limits.ts';
+import { PeerLinks } from './peer-links.ts';
+
+export interface RelayOptions {
+  readonly identity: Identity;
+  /** IPv4 address to listen on. Default 127.0.0.1. */
+  readonly host?: string;
+  /** TCP port of the WebSocket; 0, the default, takes any that is free. */
+  readonly port?: number;
+  /** Multiaddrs to give out instead of the listening one, where another server passes connections on to `upgrade`. */
+  readonly announce?: readonly string[];
+  readonly reservationsMax?: number;
+  readonly connectionsMax?: number;
+}
+
+export interface RelayNode {
+  readonly peer: PeerId;
+  /** Multiaddrs of its WebSocket, without `/p2p/…`. */
+  readonly addresses: readonly string[];
+  /** Peers connected now. */
+  readonly connectionCount: number;
+  /** What its directory holds now. */
+  snapshot(): readonly Announcement[];
+  /** Calls back after the directory changed. @returns a function that stops it */
+  onChange(listener: () => void): () => void;
+  /** Takes a WebSocket that came to another HTTP server: `server.on('upgrade', relay.upgrade)`. */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  stop(): Promise<void>;
+}
+
+export async function createRelay(options: RelayOptions): Promise<RelayNode> {
+  const { identity, host = '127.0.0.1', port = 0, announce = [] } = options;
+  // A relay dials nobody.
+  const policy = new DialPolicy([], false);
+  const { transport, upgrade } = sharedWebSockets();
+  const shared = sharedOptions({ allows: () => false });
+  const libp2p = await createLibp2p({
+    ...shared,
+    privateKey: await generateKeyPairFromSeed('Ed25519', identity.seed),
+    addresses: { listen: [`/ip4/${host}/tcp/${port}/ws`], announce: [...announce] },
+    transports: [transport],
+    connectionManager: {
+      ...shared.connectionManager,
+      maxConnections: options.connectionsMax ?? limits.relayConnectionsMax,
+    },
+    services: {
+      ...shared.services,
+      relay: circuitRelayServer({
+        maxInboundHopStreams: limits.relayHopStreamsMax,
+        maxOutboundStopStreams: limits.relayHopStreamsMax,
+        reservations: {
+          maxReservations: options.reservationsMax ?? limits.relayReservationsMax,
+          reservationTtl: limits.relayReservationMs,
+          defaultDataLimit: BigInt(limits.relayedBytesMax),
+          defaultDurationLimit: limits.relayedMsMax,
+        },
+      }),
+    },
+    start: false,
+  });
+  const self = identity.peer;
+  const links = new PeerLinks({ libp2p, self, dialer: new Dialer(libp2p, policy, false), allowRelayed: false });
+  const directory = new DirectoryServer({ links });
+  const heartbeat = new Heartbeat(libp2p, () => undefined);
+  await libp2p.start();
+  await heartbeat.start();
+  return {
+    peer: self,
+    get addresses() {
+      return libp2p.getMultiaddrs().map((address) => address.decapsulate('/p2p').toString());
+    },
+    get connectionCount() {
+      return libp2p.getConnections().length;
+    },
+    snapshot: () => directory.snapshot(),
+    onChange: (listener) => directory.onChange(listener),
+    upgrade,
+    stop: async () => {
+      heartbeat.stop();
+      directory.stop();
+      await links.stop();
+      await libp2p.stop();
+    },
+  };
+}
+
+type Upgrade = RelayNode['upgrade'];
+
+/** The WebSocket transport, with the door by which its listener takes sockets of another server. */
+function sharedWebSockets(): { transport: TransportFactory; upgrade: Upgrade } {
+  let listener: object | undefined;
+  const create = webSockets();
+  const transport: TransportFactory = (components) => {
+    const webSocket = create(components);
+    const createListener = webSocket.createListener.bind(webSocket);
+    webSocket.createListener = (init) => {
+      const created = createListener(init);
+      listener = created;
+      return created;
+    };
+    return webSocket;
+  };
+  const upgrade: Upgrade = (request, socket, head) => {
+    if (listener !== undefined && 'onUpgrade' in listener && typeof listener.onUpgrade === 'function') {
+      listener.onUpgrade(request, socket, head);
+    } else {
+      socket.destroy();
+    }
+  };
+  return { transport, upgrade };
+}
