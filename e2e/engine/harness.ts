@@ -1,0 +1,40 @@
+/** The engine in a page: what a test may ask of it. */
+import { createEngine, type Engine, type EngineOptions } from '@unfed/engine';
+import { spanRunnerSuite } from '../../packages/engine/src/span-runner.suite.ts';
+
+export interface EngineHarness {
+  /** @returns the backend and why it was chosen; the code of the error when none was */
+  start(backend: EngineOptions['backend']): Promise<{ backend: string; note: string }>;
+  caseNames(which: 'all' | 'brief'): string[];
+  /** @returns ms. @throws when the case's rule is broken */
+  runCase(name: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+let engine: Engine | null = null;
+
+const harness: EngineHarness = {
+  async start(backend) {
+    try {
+      engine = await createEngine({ backend });
+      return { backend: engine.backend, note: engine.note };
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+      return { backend: code, note: error instanceof Error ? error.message : String(error) };
+    }
+  },
+  caseNames: (which) => spanRunnerSuite.filter(({ brief }) => which === 'all' || brief).map(({ name }) => name),
+  async runCase(name) {
+    const found = spanRunnerSuite.find((candidate) => candidate.name === name);
+    if (found === undefined || engine === null) throw new Error(`expected a case and an engine, came ${name}`);
+    const startMs = performance.now();
+    await found.run(engine);
+    return performance.now() - startMs;
+  },
+  async stop() {
+    await engine?.dispose();
+    engine = null;
+  },
+};
+
+Object.assign(window, { harness });
