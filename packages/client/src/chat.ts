@@ -15,7 +15,7 @@ import {
 } from '@unfed/inference';
 import { createSampler, type ChatTokenizer } from '@unfed/model';
 import type { Network } from '@unfed/network';
-import type { Manifest, ManifestHash, PeerId, Precision } from '@unfed/protocol';
+import { asError, type Manifest, type ManifestHash, type PeerId, type Precision } from '@unfed/protocol';
 import { RelayUnreachableError } from './errors.ts';
 import * as limits from './limits.ts';
 import type { AnswerEvent, AnswerOptions, Chat, ChatMessage } from './peer.ts';
@@ -231,7 +231,8 @@ class DirectChat implements OpenChat {
         unlisten();
         const { relayState } = network;
         const detail = relayState.kind === 'retrying' ? relayState.error : 'no answer yet';
-        reject(signal?.aborted === true ? signal.reason : new RelayUnreachableError(limits.directoryWaitMsMax, detail));
+        const unreachable = new RelayUnreachableError(limits.directoryWaitMsMax, detail);
+        reject(signal?.aborted === true ? asError(signal.reason) : unreachable);
       });
     });
   }

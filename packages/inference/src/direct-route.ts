@@ -3,6 +3,7 @@
  * stage, straight from stage to stage, and from the last back to the client. Every stage sees who asks.
  */
 import {
+  asError,
   encodeControl,
   encodeStep,
   randomSessionId,
@@ -98,9 +99,8 @@ class DirectRoute implements Route, SessionClient {
       this.#onOpened = resolve;
       this.#onFailedOpen = reject;
       both.addEventListener('abort', () => {
-        reject(
-          signal?.aborted === true ? signal.reason : new StepTimeoutError(limits.routeOpenMsMax, 'opening the route'),
-        );
+        const late = new StepTimeoutError(limits.routeOpenMsMax, 'opening the route');
+        reject(signal?.aborted === true ? asError(signal.reason) : late);
       });
     });
     await Promise.all([answered, ...this.#links.map((link, i) => link.send(this.#openFrame(i, manifest)))]);

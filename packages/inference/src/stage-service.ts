@@ -4,6 +4,7 @@
  */
 import type { SpanRunner } from '@unfed/engine';
 import {
+  asError,
   bytesPerNumber,
   encodeControl,
   encodeStep,
@@ -223,8 +224,4 @@ function resultFrame(step: Step, done: { result: Float32Array; width: number; sp
     deadlineMs: step.deadlineMs === 0 ? 0 : Math.max(1, Math.round(step.deadlineMs - done.spentMs)),
     payload: packHidden(done.result, step.precision),
   });
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
