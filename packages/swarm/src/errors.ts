@@ -1,0 +1,52 @@
+/** Why a source could not give what it was asked for. Wrong bytes are HashMismatchError and DecodeError of the protocol. */
+import { UnfedError } from '@unfed/protocol';
+
+export type SourceFailure =
+  /** No connection, or it broke. */
+  | 'unreachable'
+  /** It has no such file. */
+  | 'not-found'
+  /** An answer with another status than asked for. */
+  | 'status'
+  /** An HTML page where bytes were expected: a login, a captive portal, a single-page application's fallback. */
+  | 'html'
+  /** Bytes from another place of the file than asked for. */
+  | 'wrong-range'
+  | 'too-short'
+  | 'too-long'
+  /** No byte within the time limit. */
+  | 'stalled'
+  /** A file of the folder could not be read. */
+  | 'unreadable';
+
+export class SourceError extends UnfedError {
+  readonly code: `source-${SourceFailure}`;
+  readonly failure: SourceFailure;
+  /** `<manifest hash>/<file>`. */
+  readonly path: string;
+  /** Whether the same request may succeed later. */
+  readonly transient: boolean;
+
+  constructor(
+    { failure, path, transient }: { failure: SourceFailure; path: string; transient: boolean },
+    detail: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${path}: ${detail}`, options);
+    this.code = `source-${failure}`;
+    this.failure = failure;
+    this.path = path;
+    this.transient = transient;
+  }
+}
+
+/** The device has no memory for a shard. */
+export class OutOfMemoryError extends UnfedError {
+  readonly code = 'out-of-memory';
+  readonly bytes: number;
+
+  constructor(what: string, bytes: number, options?: ErrorOptions) {
+    super(`${what}: expected ${bytes} bytes of memory, came none; choose fewer layers or a smaller model`, options);
+    this.bytes = bytes;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * An HTTP seed: a model's files by GET `<baseUrl>/<manifest hash>/<file>`, from the byte that is needed on.
+ * One streamed response brings a whole shard, hashed chunk by chunk while it comes: a request a chunk would cost a
+ * round trip a chunk and gain nothing, because what was verified before a failure is kept and not asked for again.
+ */
+import { errorText } from '@unfed/protocol';
+import { SourceError, type SourceFailure } from './errors.ts';
+import { Gate } from './gate.ts';
+import * as limits from './limits.ts';
+import type { RetryLimits } from './retry.ts';
+import type { ShardSource } from './shard-source.ts';
+import { verifiedSource, type RawFiles, type RawRead } from './verified-source.ts';
+
+export interface HttpSeedOptions extends Partial<RetryLimits> {
+  /** Where `<manifest hash>/<file>` is found, without a slash at the end: `https://host/models`. */
+  readonly baseUrl: string;
+  readonly fetch?: typeof fetch;
+  readonly stallMsMax?: number;
+  readonly requestsMax?: number;
+}
+
+export function httpSeed(options: HttpSeedOptions): ShardSource {
+  const { triesMax = limits.triesMax, backoffMs = limits.backoffMs, backoffMsMax = limits.backoffMsMax } = options;
+  return verifiedSource(new HttpFiles(options), { triesMax, backoffMs, backoffMsMax });
+}
+
+class HttpFiles implements RawFiles {
+  readonly #baseUrl: string;
+  readonly #fetch: typeof fetch;
+  readonly #stallMsMax: number;
+  readonly #gate: Gate;
+
+  constructor(options: HttpSeedOptions) {
+    this.#baseUrl = options.baseUrl.replace(/\/+$/, '');
+    // Pages refuse a fetch that is called as a method of something else.
+    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.#stallMsMax = options.stallMsMax ?? limits.stallMsMax;
+    this.#gate = new Gate(options.requestsMax ?? limits.requestsMax);
+  }
+
+  async *read(read: RawRead): AsyncGenerator<Uint8Array, void, void> {
+    const leave = await this.#gate.enter(read.signal);
+    const watch = new StallWatch(read, this.#stallMsMax);
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    try {
+      const response = await watch.guard(this.#request(read, watch.signal));
+      checkResponse(response, read);
+      reader = response.body?.getReader();
+      for (;;) {
+        const part = await watch.guard(reader?.read() ?? Promise.resolve({ done: true as const, value: undefined }));
+        if (part.done) return;
+        yield part.value;
+      }
+    } finally {
+      watch.stop();
+      leave();
+    }
+  }
+
+  #request({ path, start, again }: RawRead, signal: AbortSignal): Promise<Response> {
+    return this.#fetch(`${this.#baseUrl}/${path}`, {
+      signal,
+      headers: start === 0 ? {} : { range: `bytes=${start}-` },
+      cache: again ? 'reload' : 'default',
+      // A seed that sends us elsewhere would show this device to a host that nobody named.
+      redirect: 'error',
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+    });
+  }
+}
+
+/** Ends a request when no byte comes in time, when the caller gives up, or when the reader is done with it. */
+class StallWatch {
+  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #read: RawRead;
+  readonly #stallMsMax: number;
+  readonly #ended: Promise<never>;
+  // Not AbortSignal.any: in Node 20 its signal may be collected as garbage before it fires.
+  readonly #onAbort = (): void => this.#controller.abort(this.#read.signal?.reason);
+
+  constructor(read: RawRead, stallMsMax: number) {
+    this.#read = read;
+    this.#stallMsMax = stallMsMax;
+    this.signal = this.#controller.signal;
+    // Raced with every step: a read of Node 20's fetch may stay pending when its request is aborted.
+    this.#ended = new Promise((_, reject) => {
+      this.signal.addEventListener('abort', () => reject(this.signal.reason as Error), { once: true });
+    });
+    this.#ended.catch(() => undefined);
+    read.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** @throws SourceError for whatever fails in it, and the caller's own reason */
+  async guard<T>(step: Promise<T>): Promise<T> {
+    const { path, signal } = this.#read;
+    const detail = `expected a byte within ${this.#stallMsMax} ms, came none; the seed is too slow or gone`;
+    const stalled = new SourceError({ failure: 'stalled', path, transient: true }, detail);
+    const timer = setTimeout(() => this.#controller.abort(stalled), this.#stallMsMax);
+    try {
+      return await Promise.race([step, this.#ended]);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (this.#controller.signal.aborted) throw stalled;
+      const broken = `the seed cannot be reached, or the connection broke: ${errorText(cause)}`;
+      throw new SourceError({ failure: 'unreachable', path, transient: true }, broken, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Frees the connection when not all of it was read. */
+  stop(): void {
+    this.#read.signal?.removeEventListener('abort', this.#onAbort);
+    this.#controller.abort();
+  }
+}
+
+/** @throws SourceError unless the answer is the bytes that were asked for */
+function checkResponse(response: Response, { path, start, end }: RawRead): void {
+  const refuse = (failure: SourceFailure, transient: boolean, detail: string): never => {
+    throw new SourceError({ failure, path, transient }, detail);
+  };
+  const expectedStatus = start === 0 ? 200 : 206;
+  if (response.status === 404) refuse('not-found', false, 'the seed has no such file; check the model and the address');
+  if (start > 0 && response.status === 200) {
+    refuse('wrong-range', false, `expected bytes from ${start} on, came the whole file; this seed takes no ranges`);
+  }
+  if (response.status !== expectedStatus) {
+    const transient = response.status >= 500 || response.status === 408 || response.status === 429;
+    refuse('status', transient, `expected status ${expectedStatus}, came ${response.status}`);
+  }
+  if (/^(text\/html|application\/xhtml)/i.test(response.headers.get('content-type') ?? '')) {
+    refuse('html', false, 'expected the bytes of a model, came an HTML page; is there a log-in or a proxy in between?');
+  }
+  if (start > 0) checkRange(response.headers.get('content-range') ?? 'nothing', { start, end, refuse });
+  const length = response.headers.get('content-length');
+  const encoded = response.headers.has('content-encoding');
+  if (end === undefined || length === null || encoded || Number(length) === end - start) return;
+  const failure = Number(length) < end - start ? 'too-short' : 'too-long';
+  refuse(failure, false, `expected ${end - start} bytes, came ${length}: another file than the manifest's`);
+}
+
+function checkRange(
+  came: string,
+  expected: {
+    start: number;
+    end: number | undefined;
+    refuse: (failure: SourceFailure, transient: boolean, detail: string) => never;
+  },
+): void {
+  const { start, end, refuse } = expected;
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(came) ?? [];
+  const isLast = end === undefined || Number(last) === end - 1;
+  const isWhole = end === undefined || total === '*' || Number(total) === end;
+  if (Number(first) === start && isLast && isWhole) return;
+  refuse('wrong-range', false, `expected bytes ${start} to ${end ?? 'the end'}, came ${came.slice(0, 80)}`);
+}

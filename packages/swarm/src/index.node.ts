@@ -1,0 +1,2 @@
+export * from './folder-source.node.ts';
+export * from './index.ts';
