@@ -14,7 +14,10 @@ export interface TemplateMessage {
 }
 
 export interface ChatTokenizer {
-  /** As a prompt of its own: with the start token where the tokenizer adds one, never with two. */
+  /**
+   * As a prompt of its own: the start token first, where the model has one, and only one. (Some configs leave it to the
+   * chat template; a text without a chat still begins with it.)
+   */
   encode(text: string): number[];
   /** Special tokens are left out. */
   decode(ids: readonly number[]): string;
@@ -65,7 +68,9 @@ export function loadTokenizer(files: TokenizerFiles): ChatTokenizer {
   return {
     encode(text) {
       const { ids } = tokenizer.encode(text);
-      return startId !== undefined && ids[0] === startId && ids[1] === startId ? ids.slice(1) : ids;
+      if (startId === undefined) return ids;
+      const own = ids.findIndex((id) => id !== startId);
+      return [startId, ...(own < 0 ? [] : ids.slice(own))];
     },
     decode,
     streamDecoder: () => createStreamDecoder(decode),

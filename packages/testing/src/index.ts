@@ -5,3 +5,6 @@ export { FrameChangedError } from './memory-link.ts';
 export * from './memory-network.ts';
 export type { PathOptions } from './memory-wire.ts';
 export * from './random.ts';
+export * from './random-shards.ts';
+export * from './reference-forward.ts';
+export * from './reference-rounding.ts';
