@@ -84,6 +84,8 @@ class DirectChat implements OpenChat {
         promptTokens: prompt.length,
         firstTokenMs: 0,
         tokensPerSecond: 0,
+        endsMsPerToken: 0,
+        routeMsPerToken: 0,
       };
       return;
     }
@@ -104,6 +106,7 @@ class DirectChat implements OpenChat {
     const { prompt, tokensMax, options, startedMs } = run;
     const sampler = createSampler(options.sampling ?? {});
     const text = tokenizer.streamDecoder();
+    const timing = { steps: 0, endsMs: 0, routeMs: 0 };
     const tokens = generate({
       route,
       ends,
@@ -114,6 +117,7 @@ class DirectChat implements OpenChat {
       tokensMax,
       sample: (logits, history) => sampler.next(logits, history),
       signal: options.signal,
+      timing,
     });
     let count = 0;
     let firstMs = 0;
@@ -128,10 +132,10 @@ class DirectChat implements OpenChat {
       lastMs = performance.now();
       if (count++ === 0) firstMs = lastMs;
       const delta = text.push(next.value);
-      if (delta !== '') yield { kind: 'text', delta, token: count };
+      if (delta !== '') yield { kind: 'text', delta, tokens: count };
     }
     const rest = text.end();
-    if (rest !== '') yield { kind: 'text', delta: rest, token: count };
+    if (rest !== '') yield { kind: 'text', delta: rest, tokens: count };
     yield {
       kind: 'end',
       reason,
@@ -139,6 +143,8 @@ class DirectChat implements OpenChat {
       promptTokens: prompt.length,
       firstTokenMs: count === 0 ? 0 : firstMs - startedMs,
       tokensPerSecond: count > 1 ? ((count - 1) * 1000) / (lastMs - firstMs) : 0,
+      endsMsPerToken: timing.endsMs / Math.max(1, timing.steps),
+      routeMsPerToken: timing.routeMs / Math.max(1, timing.steps),
     };
   }
 

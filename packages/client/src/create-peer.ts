@@ -23,6 +23,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     identity,
     relays: [{ peer: options.relay.peer, addresses: options.relay.addresses }],
     iceServers: options.relay.iceServers.map((server) => ({ ...server })),
+    allowPrivateAddresses: options.allowPrivateAddresses ?? options.relay.addresses.some(isPrivateAddress),
     signal: options.signal,
   });
   const source = httpSeed({ baseUrl: options.modelsUrl });
@@ -86,6 +87,11 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       await network.stop();
     },
   };
+}
+
+/** Loopback and the private ranges of RFC 1918, in a multiaddr. */
+function isPrivateAddress(address: string): boolean {
+  return /^\/(ip4\/(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)|ip6\/::1\/|dns[46]?\/localhost\/)/.test(address);
 }
 
 async function tokenizerFiles(source: ShardSource, manifest: Manifest, signal: AbortSignal) {

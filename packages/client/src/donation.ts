@@ -79,7 +79,8 @@ class Running {
     const serving = this.#serving;
     const service = this.#service;
     if (serving === undefined || service === undefined) return undefined;
-    return { ...serving, sessions: service.sessions, positionsServed: service.positionsServed };
+    const { sessions, positionsServed, decodeSteps, decodeMs } = service;
+    return { ...serving, sessions, positionsServed, decodeSteps, decodeMs };
   }
 
   async start(options: DonateOptions): Promise<void> {
@@ -116,6 +117,8 @@ class Running {
       stepsPerSecond,
       sessions: 0,
       positionsServed: 0,
+      decodeSteps: 0,
+      decodeMs: 0,
       sinceMs: Date.now(),
     };
     const offer = () => {

@@ -86,6 +86,9 @@ export type DonationState =
       readonly stepsPerSecond: number;
       readonly sessions: number;
       readonly positionsServed: number;
+      /** Steps of one position that were computed, and the time that computing them took in all. */
+      readonly decodeSteps: number;
+      readonly decodeMs: number;
       readonly sinceMs: number;
     }
   | { readonly kind: 'failed'; readonly error: UnfedError };
@@ -143,8 +146,8 @@ export type AnswerEvent =
       readonly note: string;
     }
   | { readonly kind: 'route'; readonly hops: readonly RouteHop[] }
-  /** New text; parts of a character are held back until they are whole. */
-  | { readonly kind: 'text'; readonly delta: string; readonly token: number }
+  /** New text, after so many tokens in all; parts of a character are held back until they are whole. */
+  | { readonly kind: 'text'; readonly delta: string; readonly tokens: number }
   | {
       readonly kind: 'end';
       /** `eos`: the model ended. `length`: tokensMax. `context`: the context is full. `stopped`: by the signal. */
@@ -153,6 +156,9 @@ export type AnswerEvent =
       readonly promptTokens: number;
       readonly firstTokenMs: number;
       readonly tokensPerSecond: number;
+      /** Means over the decoded tokens: embedding, head and sampling here; and from a step's sending to its result. */
+      readonly endsMsPerToken: number;
+      readonly routeMsPerToken: number;
     };
 
 /** A model made ready for asking: manifest, tokenizer and ends are held and checked. */

@@ -25,6 +25,8 @@ export interface PeerOptions {
   readonly forward?: boolean;
   /** Which backend runs the ends of chats; `auto` measures. */
   readonly endsBackend?: 'auto' | Backend;
+  /** Dial loopback and private networks. Default: only where the relay itself is there, as in development. */
+  readonly allowPrivateAddresses?: boolean;
   /** Who runs this peer, as they say themselves. */
   readonly operator?: string;
   readonly signal?: AbortSignal;

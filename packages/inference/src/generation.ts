@@ -3,6 +3,15 @@ import type { Ends } from '@unfed/engine';
 import * as limits from './limits.ts';
 import type { Route, RouteStep } from './route.ts';
 
+/** Where the time of decoding went, summed over its steps; the prompt is not counted. */
+export interface DecodeTiming {
+  steps: number;
+  /** Embedding, head and sampling at the user's own machine. */
+  endsMs: number;
+  /** From sending a step to its result. */
+  routeMs: number;
+}
+
 export interface GenerationOptions {
   readonly route: Route;
   readonly ends: Ends;
@@ -20,6 +29,8 @@ export interface GenerationOptions {
   readonly tokensMax: number;
   readonly sample: (logits: Float32Array, history: readonly number[]) => number;
   readonly signal?: AbortSignal;
+  /** Added to while decoding. */
+  readonly timing?: DecodeTiming;
 }
 
 export type GenerationEnd = 'eos' | 'length' | 'context' | 'stopped';
@@ -30,12 +41,12 @@ export type GenerationEnd = 'eos' | 'length' | 'context' | 'stopped';
  * @throws what the route's step throws, and the ends
  */
 export async function* generate(options: GenerationOptions): AsyncGenerator<number, GenerationEnd, void> {
-  const { route, ends, endTokens, held, signal } = options;
+  const { route, endTokens, held, signal } = options;
   const history = [...options.prompt];
   let last = await unlessAborted(prefill(options), signal);
   if (last === 'aborted') return 'stopped';
   for (let count = 1; ; count++) {
-    const token = options.sample(await ends.logits(last), history);
+    const token = await chooseToken(options, last, history);
     if (endTokens.has(token)) return 'eos';
     history.push(token);
     yield token;
@@ -49,8 +60,32 @@ export async function* generate(options: GenerationOptions): AsyncGenerator<numb
   }
 }
 
-async function decodeStep({ route, ends }: GenerationOptions, token: number, position: number): Promise<Float32Array> {
-  return route.step({ position, tokens: 1, hidden: await ends.embed([token]), wants: 'last' });
+async function chooseToken(
+  { ends, sample, timing }: GenerationOptions,
+  last: Float32Array,
+  history: readonly number[],
+): Promise<number> {
+  const startMs = performance.now();
+  const token = sample(await ends.logits(last), history);
+  if (timing !== undefined) timing.endsMs += performance.now() - startMs;
+  return token;
+}
+
+async function decodeStep(
+  { route, ends, timing }: GenerationOptions,
+  token: number,
+  position: number,
+): Promise<Float32Array> {
+  const startMs = performance.now();
+  const hidden = await ends.embed([token]);
+  const sentMs = performance.now();
+  const result = await route.step({ position, tokens: 1, hidden, wants: 'last' });
+  if (timing !== undefined) {
+    timing.steps++;
+    timing.endsMs += sentMs - startMs;
+    timing.routeMs += performance.now() - sentMs;
+  }
+  return result;
 }
 
 /**

@@ -1,6 +1,6 @@
 export { openDirectRoute, type DirectRouteOptions } from './direct-route.ts';
 export * from './errors.ts';
-export { generate, type GenerationEnd, type GenerationOptions } from './generation.ts';
+export { generate, type DecodeTiming, type GenerationEnd, type GenerationOptions } from './generation.ts';
 export * as limits from './limits.ts';
 export { coverage, planRoute, uncovered, type PlanRequest } from './planner.ts';
 export type { Hop, Route, RouteStep } from './route.ts';

@@ -36,6 +36,9 @@ export interface StageServiceOptions {
 export interface StageService {
   readonly sessions: number;
   readonly positionsServed: number;
+  /** Steps of one position that were computed, and the time that computing them took in all. */
+  readonly decodeSteps: number;
+  readonly decodeMs: number;
   onChange(listener: () => void): () => void;
   /** Ends every session, tells their clients, and takes no more. */
   stop(): void;
@@ -66,6 +69,8 @@ class Stage implements StageService, StageServer {
   readonly #listeners = new Set<() => void>();
   readonly #unserve: () => void;
   #positionsServed = 0;
+  #decodeSteps = 0;
+  #decodeMs = 0;
 
   constructor(options: StageServiceOptions) {
     this.#options = options;
@@ -79,6 +84,14 @@ class Stage implements StageService, StageServer {
 
   get positionsServed(): number {
     return this.#positionsServed;
+  }
+
+  get decodeSteps(): number {
+    return this.#decodeSteps;
+  }
+
+  get decodeMs(): number {
+    return this.#decodeMs;
   }
 
   onChange(listener: () => void): () => void {
@@ -203,12 +216,20 @@ class Stage implements StageService, StageServer {
       const hidden = unpackHidden(step.payload, { tokens, width, precision });
       // Only the client's own last step may shrink to one row; the next stage needs every position for its cache.
       const wants = session.nextIsStage ? 'all' : step.wants;
+      const startMs = this.#nowMs();
       const result = await runner.step({ session: id, position, tokens, hidden, wants });
-      this.#positionsServed += tokens;
+      this.#count(tokens, this.#nowMs() - startMs);
       await session.next.send(resultFrame(step, { result, width, spentMs: this.#nowMs() - arrivedMs }));
     } catch (error) {
       this.#end(session, asError(error));
     }
+  }
+
+  #count(tokens: number, spentMs: number): void {
+    this.#positionsServed += tokens;
+    if (tokens > 1) return;
+    this.#decodeSteps++;
+    this.#decodeMs += spentMs;
   }
 
   #changed(): void {
