@@ -1,6 +1,7 @@
 /** The engine in a page: what a test may ask of it. */
 import { createEngine, type Engine, type EngineOptions } from '@unfed/engine';
 import { spanRunnerSuite } from '../../packages/engine/src/span-runner.suite.ts';
+import { EngineProcess } from '../../packages/engine/src/worker-engine.ts';
 
 export interface EngineHarness {
   /** @returns the backend and why it was chosen; the code of the error when none was */
@@ -9,6 +10,8 @@ export interface EngineHarness {
   /** @returns ms. @throws when the case's rule is broken */
   runCase(name: string): Promise<number>;
   stop(): Promise<void>;
+  /** Starts WebGPU on a device with subgroups. @returns `passed`, or the code of the error */
+  startWithSubgroups(): Promise<string>;
 }
 
 let engine: Engine | null = null;
@@ -34,6 +37,15 @@ const harness: EngineHarness = {
   async stop() {
     await engine?.dispose();
     engine = null;
+  },
+  async startWithSubgroups() {
+    try {
+      const process = await EngineProcess.start({ backend: 'webgpu', subgroups: true, compare: false });
+      process.end(new Error('the test is over'));
+      return 'passed';
+    } catch (error) {
+      return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    }
   },
 };
 

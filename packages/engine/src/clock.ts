@@ -10,10 +10,8 @@ export interface Clock {
 export const machineClock: Clock = {
   now: () => performance.now(),
   after(delayMs, callback) {
-    const timer: unknown = setTimeout(callback, delayMs);
-    if (typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function') {
-      timer.unref();
-    }
-    return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
+    const timer: number | NodeJS.Timeout = setTimeout(callback, delayMs);
+    if (typeof timer === 'object') timer.unref();
+    return () => clearTimeout(timer);
   },
 };

@@ -72,7 +72,7 @@ export class OrtEnds implements Ends {
       try {
         const input = new this.#runtime.Tensor('float32', hidden, [1, width]);
         const results = await this.#session.run({ hidden: input });
-        return await this.#runtime.readRows(results.logits as Tensor, 1, vocabulary);
+        return await this.#runtime.readRows(results.logits, 1, vocabulary);
       } catch (error) {
         throw this.#runtime.lost ?? asUnfed(`running the head on ${this.#runtime.backend}`, error);
       }

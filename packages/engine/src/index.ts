@@ -45,6 +45,7 @@ async function attemptsFor(
     const last = compare ? [attempt('wasm')] : [];
     return { attempts: [...subgroups, attempt('webgpu', { compare }), ...last], reason: '' };
   }
+  if (wanted === 'webgpu' && adapter.kind === 'none') throw new BackendUnavailableError(wanted, adapter.reason);
   if (wanted === 'webgpu') return { attempts: [attempt('webgpu')], reason: '' };
   const reason = adapter.kind === 'none' ? adapter.reason : 'only a software GPU here, and wasm is faster';
   return { attempts: [attempt('wasm')], reason };

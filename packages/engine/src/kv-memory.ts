@@ -102,7 +102,7 @@ export class KvGrowing implements KvMemory {
   }
 
   keep(results: InferenceSession.ReturnType): void {
-    for (const { past, present } of this.#names) this.feeds[past] = results[present] as Tensor;
+    for (const { past, present } of this.#names) this.feeds[past] = results[present];
     this.#positions = this.feeds[this.#names[0].past].dims[2];
   }
 

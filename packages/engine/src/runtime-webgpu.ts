@@ -74,7 +74,7 @@ export class WebGpuRuntime implements Runtime {
     const bytes = rows * width * floatBytes;
     const staging = this.#stagingOf(bytes);
     const encoder = this.#device.createCommandEncoder();
-    encoder.copyBufferToBuffer(tensor.gpuBuffer as GPUBuffer, tensor.size * floatBytes - bytes, staging, 0, bytes);
+    encoder.copyBufferToBuffer(tensor.gpuBuffer, tensor.size * floatBytes - bytes, staging, 0, bytes);
     this.#device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ, 0, bytes);
     const result = new Float32Array(staging.getMappedRange(0, bytes).slice(0));

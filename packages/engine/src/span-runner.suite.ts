@@ -128,7 +128,7 @@ export const spanRunnerSuite: readonly SuiteCase[] = [
     brief: true,
     async run(engine) {
       const through = async (spans: readonly Span[]): Promise<Float32Array[]> => {
-        let steps = [prompt.slice(0, 40 * width), prompt.slice(40 * width, 41 * width)];
+        let steps: Float32Array[] = [prompt.slice(0, 40 * width), prompt.slice(40 * width, 41 * width)];
         for (const span of spans) {
           steps = await withRunner(engine, suiteSpec(span), async (runner) => {
             const session = await opened(runner);

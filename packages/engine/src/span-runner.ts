@@ -1,6 +1,13 @@
 /** A span on one runtime: its session, its KV caches, its steps. What every backend shares. */
 import { spanGraph, shardLayout, type SpanGraph } from '@unfed/model';
-import { errorText, InvalidValueError, limits as protocolLimits, spanText, UnfedError, type SessionId } from '@unfed/protocol';
+import {
+  errorText,
+  InvalidValueError,
+  limits as protocolLimits,
+  spanText,
+  UnfedError,
+  type SessionId,
+} from '@unfed/protocol';
 import { machineClock, type Clock } from './clock.ts';
 import type { LoadOptions, ShardReader, SpanReport, SpanRunner, SpanSpec, SpanStep } from './engine.ts';
 import { EngineDisposedError, RuntimeFailedError, ShardSizeError } from './errors.ts';
@@ -207,7 +214,7 @@ export class OrtSpanRunner implements SpanRunner {
       const results = await this.#session.run(feeds, memory.fetches);
       memory.keep(results);
       const rows = wants === 'all' ? tokens : 1;
-      const out = await this.#runtime.readRows(results.hidden_out as Tensor, rows, width);
+      const out = await this.#runtime.readRows(results.hidden_out, rows, width);
       this.#checkAlive();
       held.positions = position + tokens;
       this.#stepsServed++;

@@ -10,7 +10,9 @@ export type AdapterVerdict =
   | { readonly kind: 'gpu'; readonly subgroups: boolean };
 
 /** onnxruntime compiles other kernels for devices with these, and on some devices those are wrong. */
-const subgroupFeatures: readonly GPUFeatureName[] = ['subgroups', 'subgroup-size-control' as GPUFeatureName];
+const subgroupFeatures: readonly string[] = ['subgroups', 'subgroup-size-control'];
+/** What its kernels may use besides. */
+const plainFeatures: readonly string[] = ['shader-f16'];
 
 async function requestAdapter(): Promise<GPUAdapter | null> {
   return navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
@@ -35,9 +37,8 @@ export async function requestDevice({ subgroups }: { subgroups: boolean }): Prom
   try {
     const adapter = await requestAdapter();
     if (adapter === null) throw new BackendUnavailableError('webgpu', 'WebGPU finds no GPU here');
-    const features = [...adapter.features].filter(
-      (feature) => subgroups || !subgroupFeatures.some((unsure) => unsure === feature),
-    ) as GPUFeatureName[];
+    const useful = subgroups ? [...plainFeatures, ...subgroupFeatures] : plainFeatures;
+    const features = [...adapter.features].filter((feature) => useful.includes(feature)) as GPUFeatureName[];
     return await adapter.requestDevice({ requiredFeatures: features, requiredLimits: greatestLimits(adapter.limits) });
   } catch (error) {
     if (error instanceof BackendUnavailableError) throw error;

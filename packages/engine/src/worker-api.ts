@@ -51,7 +51,7 @@ export function carryTypedErrors(): void {
       throw fromPlainError(plain);
     },
   };
-  transferHandlers.set('throw', handler as TransferHandler<unknown, unknown>);
+  transferHandlers.set('throw', handler);
 }
 
 /** @returns the array itself where it fills its buffer, which then may be transferred; else a copy that does */
