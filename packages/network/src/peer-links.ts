@@ -2,6 +2,7 @@
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { errorText, LinkError, peerId, type Link, type LinkOptions, type Links, type PeerId } from '@unfed/protocol';
 import { isRelayed } from './connections.ts';
+import { deferred, type Deferred } from './deferred.ts';
 import type { Dialer } from './dialer.ts';
 import { backOffMs, delay, underSignal } from './event-wait.ts';
 import * as limits from './limits.ts';
@@ -24,8 +25,13 @@ interface Slot {
   attempt: Attempt | undefined;
 }
 
+/** Who takes links of a protocol; of several, the newest. */
+interface Taker {
+  readonly handler: (link: Link) => void;
+}
+
 interface Attempt {
-  readonly outcome: PromiseWithResolvers<StreamLink>;
+  readonly outcome: Deferred<StreamLink>;
   readonly controller: AbortController;
   /** Callers that still wait; without any, the attempt ends. */
   waiting: number;
@@ -40,6 +46,7 @@ export class PeerLinks implements Links {
   readonly #dialer: Dialer;
   readonly #allowRelayed: boolean;
   readonly #slots = new Map<string, Slot>();
+  readonly #takers = new Map<string, Taker[]>();
   #attempts = 0;
   #stopped = false;
 
@@ -69,13 +76,28 @@ export class PeerLinks implements Links {
   }
 
   accept(protocol: string, handler: (link: Link) => void): () => void {
-    const onStream = (stream: Stream, connection: Connection): void => this.#welcome(stream, connection, handler);
+    const entry = { handler };
+    const entries = this.#takers.get(protocol) ?? [];
+    entries.push(entry);
+    this.#takers.set(protocol, entries);
+    if (entries.length === 1) this.#register(protocol, entries);
+    return () => {
+      const at = entries.indexOf(entry);
+      if (at < 0) return;
+      entries.splice(at, 1);
+      if (entries.length > 0) return;
+      this.#takers.delete(protocol);
+      void this.#libp2p.unhandle(protocol);
+    };
+  }
+
+  #register(protocol: string, entries: readonly Taker[]): void {
+    const onStream = (stream: Stream, connection: Connection): void => {
+      this.#welcome(stream, connection, (link) => entries.at(-1)?.handler(link));
+    };
     const options = { maxInboundStreams: limits.inboundStreamsMax, runOnLimitedConnection: this.#allowRelayed };
-    // The handler counts at once; what libp2p waits for is its own peer store.
-    this.#libp2p.handle(protocol, onStream, options).catch((error: unknown) => {
-      throw error;
-    });
-    return () => void this.#libp2p.unhandle(protocol);
+    // The handler counts at once; what libp2p then waits for is its own peer store.
+    void this.#libp2p.handle(protocol, onStream, options);
   }
 
   /** Closes all links; resolves when the other ends know, or had time to. */
@@ -104,7 +126,7 @@ export class PeerLinks implements Links {
       throw new LinkError('unreachable', slot.peer, `${this.#attempts} links are being opened already; try later`);
     }
     const attempt: Attempt = {
-      outcome: Promise.withResolvers<StreamLink>(),
+      outcome: deferred<StreamLink>(),
       controller: new AbortController(),
       waiting: 0,
       streaming: false,

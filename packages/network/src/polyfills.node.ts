@@ -1,18 +1,7 @@
 /** What libp2p assumes and Node 20 lacks. Imported before it. */
 import { WebSocket } from 'ws';
+import { deferred } from './deferred.ts';
 
-Promise.withResolvers ??= function withResolvers<T>() {
-  let resolve: PromiseWithResolvers<T>['resolve'] = () => undefined;
-  let reject: PromiseWithResolvers<T>['reject'] = () => undefined;
-  const promise = new Promise<T>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
-};
-
-Object.defineProperty(globalThis, 'WebSocket', {
-  value: globalThis.WebSocket ?? WebSocket,
-  writable: true,
-  configurable: true,
-});
+const missing: PropertyDescriptor = { writable: true, configurable: true };
+if (!('withResolvers' in Promise)) Object.defineProperty(Promise, 'withResolvers', { ...missing, value: deferred });
+if (!('WebSocket' in globalThis)) Object.defineProperty(globalThis, 'WebSocket', { ...missing, value: WebSocket });

@@ -11,6 +11,7 @@ import {
   type Link,
   type PeerId,
 } from '@unfed/protocol';
+import { deferred, type Deferred } from './deferred.ts';
 import { encodeCredit, encodeGoodbye, encodePieces, FrameDecoder, headerBytes, type FrameWord } from './frame-codec.ts';
 import * as limits from './limits.ts';
 
@@ -41,8 +42,8 @@ export class StreamLink implements Link {
 
   readonly #stream: Stream;
   readonly #frameBytesMax: number;
-  readonly #welcome: PromiseWithResolvers<void>;
-  readonly #end: PromiseWithResolvers<UnfedError | undefined>;
+  readonly #welcome: Deferred<void>;
+  readonly #end: Deferred<UnfedError | undefined>;
   #isOpen = true;
   #gone = Promise.resolve();
 
@@ -51,6 +52,7 @@ export class StreamLink implements Link {
   #writing = false;
   /** True while a frame is partly on the stream: no word of control may come between its pieces. */
   #midFrame = false;
+  #goodbyeAfterFrame = false;
   /** Bytes, headers included, that the other end has room for. */
   #credit = 0;
   /** Wakes the writer: credit came, the stream drained, or the link ended. */
@@ -71,8 +73,8 @@ export class StreamLink implements Link {
     this.openedBy = openedBy;
     this.#stream = stream;
     this.#frameBytesMax = limits.frameBytesMaxByProtocol[protocol] ?? protocolLimits.frameBytesMax;
-    this.#welcome = Promise.withResolvers<void>();
-    this.#end = Promise.withResolvers<UnfedError | undefined>();
+    this.#welcome = deferred<void>();
+    this.#end = deferred<UnfedError | undefined>();
     this.welcomed = this.#welcome.promise;
     // Whoever does not wait for the welcome learns of the end from `closed`.
     this.welcomed.catch(() => undefined);
@@ -118,21 +120,24 @@ export class StreamLink implements Link {
   }
 
   onFrame(handler: FrameHandler): void {
+    if (this.#handler !== undefined) throw this.#error('closed', 'its frame handler is set already; share one');
     this.#handler = handler;
     this.#deliver();
   }
 
   close(): void {
     if (!this.#isOpen) return;
-    // Frames that were handed over are on the stream already; the goodbye follows them unless one is half written.
-    if (!this.#midFrame) this.#put(encodeGoodbye());
+    this.#drop();
     this.#finish(undefined);
-    this.#closeStream();
+    // A frame that is half written is finished first, by its writer, so that the other end sees an orderly end.
+    if (this.#midFrame) this.#goodbyeAfterFrame = true;
+    else this.#sayGoodbye();
   }
 
   /** Ends the link at once, with the reason that `closed` gives; the other end sees a reset. */
   abort(error: UnfedError): void {
     if (!this.#isOpen) return;
+    this.#drop();
     this.#finish(error);
     this.#stream.abort(error);
   }
@@ -156,7 +161,7 @@ export class StreamLink implements Link {
 
   #obey(word: FrameWord): void {
     if (word.kind === 'goodbye') {
-      // What came before it is still delivered, then the link ends.
+      // What came before it is delivered first; then the link ends.
       this.#incoming.push(goodbye);
       this.#deliver();
       return;
@@ -167,7 +172,7 @@ export class StreamLink implements Link {
   }
 
   #deliver(): void {
-    while (this.#isOpen && !this.#handling && this.#incomingHead < this.#incoming.length) {
+    while (!this.#handling && this.#incomingHead < this.#incoming.length) {
       const frame = this.#incoming[this.#incomingHead];
       if (frame === undefined || (frame !== goodbye && this.#handler === undefined)) return;
       this.#incomingHead++;
@@ -175,8 +180,8 @@ export class StreamLink implements Link {
         this.#incoming = this.#incoming.slice(this.#incomingHead);
         this.#incomingHead = 0;
       }
-      if (frame === goodbye) return this.#endByOther();
-      this.#handle(frame);
+      if (frame === goodbye) this.#endByOther();
+      else this.#handle(frame);
     }
   }
 
@@ -200,6 +205,12 @@ export class StreamLink implements Link {
     } catch (error) {
       this.#refuse(error);
     }
+  }
+
+  /** Forgets what has come and was not taken. */
+  #drop(): void {
+    this.#incoming = [];
+    this.#incomingHead = 0;
   }
 
   /** The handler failed: what it was given cannot be answered, so the link ends with its error. */
@@ -236,10 +247,11 @@ export class StreamLink implements Link {
   async #writeFrame(frame: Uint8Array): Promise<void> {
     this.#midFrame = true;
     for (const piece of encodePieces(frame, limits.messageBytesMax)) {
-      if (!this.#isOpen) return;
+      if (!this.#isOpen && !this.#goodbyeAfterFrame) return;
       if (!this.#put(piece)) await this.#until(() => !this.#stream.writableNeedsDrain);
     }
     this.#midFrame = false;
+    if (this.#goodbyeAfterFrame) this.#sayGoodbye();
   }
 
   /** Waits for a wake-up after which `ready` holds. libp2p's own `onDrain()` resolves at once after the first drain. */
@@ -262,7 +274,13 @@ export class StreamLink implements Link {
   }
 
   #endByOther(): void {
+    if (!this.#isOpen) return;
     this.#finish(undefined);
+    this.#closeStream();
+  }
+
+  #sayGoodbye(): void {
+    this.#put(encodeGoodbye());
     this.#closeStream();
   }
 
@@ -272,11 +290,11 @@ export class StreamLink implements Link {
       .catch((error: unknown) => this.#stream.abort(error instanceof Error ? error : new Error(String(error))));
   }
 
-  /** The stream ended. Without a goodbye before, the other end, or the way to it, is gone. */
+  /** The stream ended. Without a goodbye before, the other end, or the way to it, is gone. What came stays to be taken. */
   #lose(): void {
     if (!this.#isOpen) return;
     if (this.#incoming.at(-1) === goodbye) {
-      // All has come; the handler, if there is one, still gets it.
+      // All has come; a handler, if there is one, gets it before `closed` resolves.
       if (this.#handler === undefined) this.#finish(undefined);
       return;
     }
@@ -286,8 +304,6 @@ export class StreamLink implements Link {
 
   #finish(error: UnfedError | undefined): void {
     this.#isOpen = false;
-    this.#incoming = [];
-    this.#incomingHead = 0;
     this.#end.resolve(error);
     const reason = error ?? this.#error('closed', 'it was closed before this was sent');
     this.#welcome.reject(reason);
