@@ -5,7 +5,13 @@ import tseslint from 'typescript-eslint';
 
 const testFiles = ['**/*.test.ts', '**/*.suite.ts', 'e2e/**/*.ts', 'packages/testing/**/*.ts'];
 const nodeFiles = ['apps/{relay,node,cli}/**/*.ts', '{scripts,bench,e2e}/**/*.ts', '**/*.node.ts', '*.config.ts'];
-const configFiles = ['*.config.{js,ts}', '**/*.config.{js,ts}', '.dependency-cruiser.cjs', 'apps/cli/bin/*.js'];
+const configFiles = [
+  '**/*.d.ts',
+  '*.config.{js,ts}',
+  '**/*.config.{js,ts}',
+  '.dependency-cruiser.cjs',
+  'apps/cli/bin/*.js',
+];
 
 /** Page globals that a forgotten declaration would silently mean instead. */
 const confusingGlobals = ['name', 'event', 'status', 'length', 'origin', 'close', 'open', 'stop', 'print', 'find'];
@@ -109,7 +115,11 @@ export default defineConfig(
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
-      '@typescript-eslint/use-unknown-in-catch-callback-variable': 'error',
+      // A signal's reason is `any` to the types.
+      '@typescript-eslint/prefer-promise-reject-errors': [
+        'error',
+        { allowThrowingAny: true, allowThrowingUnknown: true },
+      ],
       '@typescript-eslint/no-unnecessary-boolean-literal-compare': 'error',
       '@typescript-eslint/no-deprecated': 'error',
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
