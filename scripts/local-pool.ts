@@ -4,6 +4,9 @@ import { startChild, type Child, type ChildEndedError } from './child.ts';
 import { freePort } from './free-port.ts';
 import * as limits from './limits.ts';
 
+/** What the relay is called in errors and lines. */
+export const relayName = 'the relay';
+
 export interface VolunteerOptions {
   /** Layers `[first, last)` as `first-last`, such as `0-4`; what the pool lacks most when absent. */
   readonly layers?: string;
@@ -24,6 +27,8 @@ export interface LocalPoolOptions {
   readonly volunteers?: readonly VolunteerOptions[];
   /** Every line that a member prints. */
   readonly onLine?: (member: string, line: string) => void;
+  /** A member that was ready ended by itself; the others go on. */
+  readonly onLost?: (ended: ChildEndedError) => void;
   readonly signal: AbortSignal;
 }
 
@@ -38,8 +43,6 @@ export interface LocalPool {
   /** Where the page, /relay.json and /models are served. */
   readonly url: string;
   readonly members: readonly PoolMember[];
-  /** Resolves when a member ends by itself; never when `stop` ends it. */
-  readonly lost: Promise<ChildEndedError>;
   /** Ends every member, the relay last. */
   stop(): Promise<void>;
   /** Ends every member at once, without farewell. */
@@ -67,9 +70,6 @@ export async function startLocalPool(options: LocalPoolOptions): Promise<LocalPo
   const others = volunteers.map((volunteer, index) => startVolunteer(volunteer, { index, url, options }));
   const children = [relay, ...others];
   let stopping = false;
-  const lost = new Promise<ChildEndedError>((resolve) => {
-    for (const child of children) void child.ended.then((ended) => stopping || resolve(ended));
-  });
   const stop = async () => {
     stopping = true;
     await Promise.all(others.map((child) => child.stop()));
@@ -84,14 +84,16 @@ export async function startLocalPool(options: LocalPoolOptions): Promise<LocalPo
       relayAnswers(url, { relay, signal }),
       ...others.map((child) => child.line(/^ready/, signal)),
     ]);
-    const failure = lost.then((ended) => Promise.reject(ended));
+    // The relay's end while volunteers wait for it would otherwise be known only when they give up.
+    const failure = Promise.race(children.map(async (child) => Promise.reject(await child.ended)));
     const lines = await Promise.race([starting, failure]);
+    for (const child of children) void child.ended.then((ended) => stopping || options.onLost?.(ended));
     const members = children.map((child, index) => ({
       name: child.name,
       pid: child.pid,
       readyLine: lines[index] ?? '',
     }));
-    return { url, members, lost, stop, kill };
+    return { url, members, stop, kill };
   } catch (error) {
     await stop();
     throw error;
@@ -100,15 +102,14 @@ export async function startLocalPool(options: LocalPoolOptions): Promise<LocalPo
 
 function startRelay(options: LocalPoolOptions, { host, port }: { host: string; port: number }): Child {
   const { webRoot, modelsDir, onLine } = options;
-  const name = 'the relay';
   return startChild({
-    name,
+    name: relayName,
     script: 'apps/relay/src/main.ts',
     args: [
       ...['--host', host, '--port', String(port), '--stun-port', '0', '--models', modelsDir],
       ...(webRoot === undefined ? [] : ['--web', webRoot]),
     ],
-    ...(onLine === undefined ? {} : { onLine: (line) => onLine(name, line) }),
+    ...(onLine === undefined ? {} : { onLine: (line) => onLine(relayName, line) }),
   });
 }
 

@@ -1,7 +1,12 @@
-/** `npm start`: the page, a relay, two volunteers that cover the demo model and one that only forwards, until Ctrl-C. */
+/**
+ * `npm start`: the page, a relay, two volunteers that cover the demo model and one that only forwards, until Ctrl-C.
+ * `--no-page` leaves the page out, `--pids` names the processes; both are for tests.
+ */
+import { parseArgs } from 'node:util';
 import { errorText, InvalidValueError } from '@unfed/protocol';
+import { ChildEndedError } from './child.ts';
 import { onParentGone } from './parent.ts';
-import { startLocalPool, type LocalPool } from './local-pool.ts';
+import { relayName, startLocalPool, type LocalPool } from './local-pool.ts';
 import { prepare } from './prepare.ts';
 
 const volunteers = [{ layers: '0-4' }, { layers: '4-8' }, { forwardOnly: true }];
@@ -19,22 +24,35 @@ function end(): void {
 }
 
 async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { 'no-page': { type: 'boolean' }, pids: { type: 'boolean' } } });
+  const page = values['no-page'] !== true;
   const port = readPort(process.env['PORT']);
   console.log('Preparing the page and the demo model …');
-  const { webRoot, modelsDir } = await prepare();
+  const { webRoot, modelsDir } = await prepare({ page });
   preparing = false;
   console.log('Starting a relay and three peers …');
-  pool = await startLocalPool({ port, webRoot, modelsDir, volunteers, signal: abort.signal });
-  for (const { name, readyLine } of pool.members) console.log(`  ${name.padEnd(12)} ${readyLine}`);
+  pool = await startLocalPool({
+    port,
+    ...(page ? { webRoot } : {}),
+    modelsDir,
+    volunteers,
+    onLost: (ended) => {
+      console.error(ended.message);
+      if (ended.child === relayName) abort.abort(ended);
+    },
+    signal: abort.signal,
+  });
+  for (const { name, pid, readyLine } of pool.members) {
+    console.log(`  ${name.padEnd(12)} ${readyLine}${values.pids === true ? `, pid ${pid}` : ''}`);
+  }
   if (!pool.url.endsWith(`:${port}`)) console.log(`Port ${port} is taken; this is the next free one.`);
   console.log(`\nOpen  ${pool.url}  and ask "What is the capital of France?". Ctrl-C ends all of it.\n`);
-  const stopped = new Promise<undefined>((resolve) =>
-    abort.signal.addEventListener('abort', () => resolve(undefined), { once: true }),
-  );
-  const lost = await Promise.race([pool.lost, stopped]);
-  if (lost !== undefined) console.error(`${lost.message}\nThe pool is not whole any more, so all of it ends.`);
+  await new Promise<void>((resolve) => {
+    abort.signal.addEventListener('abort', () => resolve(), { once: true });
+    if (abort.signal.aborted) resolve();
+  });
   await pool.stop();
-  if (lost !== undefined) process.exitCode = 1;
+  if (abort.signal.reason instanceof ChildEndedError) process.exitCode = 1;
 }
 
 /** @throws InvalidValueError */

@@ -1,0 +1,74 @@
+/** `npm start`: all of it comes up, all of it ends, and nothing is left however it ends. */
+import { afterEach, expect, it, vi } from 'vitest';
+import { startChild, type Child } from './child.ts';
+import { freePort } from './free-port.ts';
+
+const children: Child[] = [];
+afterEach(() => Promise.all(children.splice(0).map((child) => child.stop())));
+
+/** The page is not needed here, and takes the longest to build. */
+function start(port: number): { tool: Child; lines: string[] } {
+  const lines: string[] = [];
+  const tool = startChild({
+    name: 'start',
+    script: 'scripts/start.ts',
+    args: ['--no-page', '--pids'],
+    environment: { PORT: String(port) },
+    onLine: (line) => lines.push(line),
+  });
+  children.push(tool);
+  return { tool, lines };
+}
+
+function pids(lines: readonly string[]): number[] {
+  return lines.flatMap((line) => [...line.matchAll(/\bpid (\d+)/g)].map(([, pid]) => Number(pid)));
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const ways = [
+  ['Ctrl-C', 'SIGINT'],
+  ['being told to end', 'SIGTERM'],
+  ['being killed', 'SIGKILL'],
+] as const;
+
+it.each(ways)('a relay and three peers come up, and end after %s', async (_way, signal) => {
+  const port = await freePort(0);
+  const { tool, lines } = start(port);
+  const open = await tool.line(/^Open/, AbortSignal.timeout(50_000));
+  expect(open).toContain(`http://localhost:${port}`);
+  expect(lines.filter((line) => /volunteer \d|forwarder \d/.test(line))).toHaveLength(3);
+  const info = (await (await fetch(`http://localhost:${port}/relay.json`)).json()) as { models: unknown[] };
+  expect(info.models).toHaveLength(1);
+  const members = pids(lines);
+  expect(members.map(alive)).toEqual([true, true, true, true]);
+  process.kill(tool.pid, signal);
+  await tool.ended;
+  await vi.waitFor(() => expect(members.map(alive)).toEqual([false, false, false, false]), { timeout: 15_000 });
+});
+
+it('a volunteer that dies is named while the others go on; the end of the relay ends all', async () => {
+  const { tool, lines } = start(await freePort(0));
+  await tool.line(/^Open/, AbortSignal.timeout(50_000));
+  const [relay = 0, volunteer = 0, ...others] = pids(lines);
+  process.kill(volunteer, 'SIGKILL');
+  expect(await tool.line(/ended/, AbortSignal.timeout(15_000))).toBe('volunteer 1 ended (SIGKILL)');
+  expect([relay, ...others].map(alive)).toEqual([true, true, true]);
+  process.kill(relay, 'SIGKILL');
+  expect(await tool.line(/relay ended/, AbortSignal.timeout(15_000))).toBe('the relay ended (SIGKILL)');
+  await tool.ended;
+  await vi.waitFor(() => expect(others.filter(alive)).toEqual([]), { timeout: 15_000 });
+});
+
+it('a PORT that is none is refused', async () => {
+  const { tool, lines } = start(0);
+  await tool.ended;
+  expect(lines.join('\n')).toContain('PORT: expected a number from 1 to 65535, came 0');
+});
