@@ -13,5 +13,5 @@ export const safetensorsIndexBytesMax = 64 << 20;
 export const rowBlockBytesMax = 8 << 20;
 /** Tokens that a stream decoder holds back while they end in half a character. A character has 4 bytes at most. */
 export const heldTokensMax = 16;
-/** Tokens that top-p sorts at first; more only where these do not reach its share. */
+/** Tokens that top-p sorts at first; the whole vocabulary only where these do not reach its share. */
 export const samplerCandidates = 256;

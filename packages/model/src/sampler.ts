@@ -40,9 +40,13 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
       const scores = repetitionPenalty === 1 ? logits : penalized(logits, history, repetitionPenalty);
       const best = argmax(scores);
       if (temperature === 0) return best;
-      const distribution = { scores, temperature, highest: scores[best] ?? 0 };
-      const { candidates, mass } = narrowed(distribution, topK, topP);
-      return draw(distribution, candidates, random() * mass) ?? best;
+      const distribution = topK > 0 && topK < scores.length ? among(highestIndices(scores, topK)) : among(undefined);
+      const { candidates, weights, mass } = topP < 1 ? cutToShare(distribution, scores, topP) : distribution;
+      return draw(candidates, weights, random() * mass) ?? best;
+
+      function among(candidates: readonly number[] | undefined): Distribution {
+        return weighted(scores, candidates, { temperature, highest: scores[best] ?? 0 });
+      }
     },
   };
 }
@@ -81,101 +85,105 @@ function penalized(logits: Float32Array, history: readonly number[], penalty: nu
   return scores;
 }
 
+/** Tokens that may be drawn, each with its likelihood relative to the most likely one. */
 interface Distribution {
-  readonly scores: Float32Array;
-  readonly temperature: number;
-  readonly highest: number;
-}
-
-/** Likelihood of a token relative to the most likely one; 0 for what is no number. */
-function weight({ scores, temperature, highest }: Distribution, id: number): number {
-  return Math.exp(((scores[id] ?? Number.NaN) - highest) / temperature) || 0;
-}
-
-interface Narrowed {
-  /** Most likely first; undefined for all. */
+  /** Tokens by place in `weights`; undefined where place and token are the same. */
   readonly candidates: readonly number[] | undefined;
-  /** The sum of their weights. */
+  /** 0 for what is no number. */
+  readonly weights: Float64Array;
+  /** Their sum. */
   readonly mass: number;
 }
 
-function narrowed(distribution: Distribution, topK: number, topP: number): Narrowed {
-  const size = distribution.scores.length;
-  const limited = topK > 0 && topK < size;
-  if (limited) {
-    const candidates = highestIndices(distribution.scores, topK);
-    return cutToShare(distribution, candidates, topP * sumWeights(distribution, candidates)) ?? whole(candidates);
+function weighted(
+  scores: Float32Array,
+  candidates: readonly number[] | undefined,
+  { temperature, highest }: { temperature: number; highest: number },
+): Distribution {
+  const weights = new Float64Array(candidates?.length ?? scores.length);
+  let mass = 0;
+  for (let i = 0; i < weights.length; i++) {
+    const score = scores[candidates === undefined ? i : (candidates[i] ?? 0)] ?? Number.NaN;
+    const weight = Math.exp((score - highest) / temperature) || 0;
+    weights[i] = weight;
+    mass += weight;
   }
-  const mass = sumWeights(distribution, undefined);
-  if (topP === 1) return { candidates: undefined, mass };
-  for (let count = Math.min(limits.samplerCandidates, size); ; count = Math.min(8 * count, size)) {
-    const candidates = highestIndices(distribution.scores, count);
-    const cut = cutToShare(distribution, candidates, topP * mass);
-    if (cut !== undefined) return cut;
-    if (count === size) return whole(candidates);
-  }
-
-  function whole(candidates: readonly number[]): Narrowed {
-    return { candidates, mass: sumWeights(distribution, candidates) };
-  }
+  return { candidates, weights, mass };
 }
 
-/** @returns the first candidates that reach `share` together; undefined when all do not */
-function cutToShare(distribution: Distribution, candidates: readonly number[], share: number): Narrowed | undefined {
+/** The most likely tokens whose share of the mass is `topP` together. */
+function cutToShare(all: Distribution, scores: Float32Array, topP: number): Distribution {
+  const share = topP * all.mass;
+  // Nearly always a few tokens reach it. Tokens that were narrowed before are in order already.
+  const first = all.candidates ?? highestIndices(scores, limits.samplerCandidates);
+  const weights = all.candidates === undefined ? Float64Array.from(first, (id) => all.weights[id] ?? 0) : all.weights;
+  const cut = placeOfShare(weights, share);
+  if (cut !== undefined) {
+    return { candidates: first.slice(0, cut.count), weights: weights.subarray(0, cut.count), mass: cut.mass };
+  }
+  return all.candidates === undefined ? cutWhole(all, share) : all;
+}
+
+/** The same over a whole vocabulary: numbers are sorted without their tokens, which is fast, and then found again. */
+function cutWhole({ weights }: Distribution, share: number): Distribution {
+  const sorted = weights.slice().sort().reverse();
+  const count = placeOfShare(sorted, share)?.count ?? sorted.length;
+  const lowest = sorted[count - 1] ?? 0;
+  let equal = count - sorted.indexOf(lowest);
+  const candidates: number[] = [];
+  weights.forEach((weight, id) => {
+    if (weight > lowest || (weight === lowest && equal-- > 0)) candidates.push(id);
+  });
+  const kept = Float64Array.from(candidates, (id) => weights[id] ?? 0);
+  return { candidates, weights: kept, mass: kept.reduce((sum, weight) => sum + weight, 0) };
+}
+
+/** How many of the first weights reach `share`; undefined when all do not. */
+function placeOfShare(weights: Float64Array, share: number): { count: number; mass: number } | undefined {
   let mass = 0;
-  for (const [i, id] of candidates.entries()) {
-    mass += weight(distribution, id);
-    if (mass >= share) return { candidates: candidates.slice(0, i + 1), mass };
+  for (let i = 0; i < weights.length; i++) {
+    mass += weights[i] ?? 0;
+    if (mass >= share) return { count: i + 1, mass };
   }
   return undefined;
 }
 
-function sumWeights(distribution: Distribution, candidates: readonly number[] | undefined): number {
-  let mass = 0;
-  if (candidates === undefined) {
-    for (let id = 0; id < distribution.scores.length; id++) mass += weight(distribution, id);
-  } else {
-    for (const id of candidates) mass += weight(distribution, id);
-  }
-  return mass;
-}
-
 /** The token at which the running sum of weights passes `point`. */
-function draw(
-  distribution: Distribution,
-  candidates: readonly number[] | undefined,
-  point: number,
-): number | undefined {
-  const count = candidates?.length ?? distribution.scores.length;
+function draw(candidates: readonly number[] | undefined, weights: Float64Array, point: number): number | undefined {
   let left = point;
   let last: number | undefined;
-  for (let i = 0; i < count; i++) {
-    const id = candidates === undefined ? i : (candidates[i] ?? 0);
-    const share = weight(distribution, id);
-    if (share === 0) continue;
-    last = id;
-    left -= share;
-    if (left < 0) return id;
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] ?? 0;
+    if (weight === 0) continue;
+    last = i;
+    left -= weight;
+    if (left < 0) break;
   }
-  return last;
+  return last === undefined || candidates === undefined ? last : candidates[last];
 }
 
 /** @returns the indices of the `count` highest numbers, highest first, lower index first among equals: a heap of that size */
 export function highestIndices(values: Float32Array, count: number): number[] {
   const below = (a: number, b: number) => {
-    const [x, y] = [values[a] ?? 0, values[b] ?? 0];
+    const x = values[a] ?? 0;
+    const y = values[b] ?? 0;
     return x < y || (x === y && a > b);
   };
   const heap: number[] = [];
+  // A later index beats the lowest of a full heap only with a higher number.
+  let lowest = -Infinity;
   for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) continue;
-    if (heap.length < count) {
-      heap.push(i);
-      siftUp(heap, below);
-    } else if (below(heap[0] ?? 0, i)) {
+    const value = values[i] ?? Number.NaN;
+    const full = heap.length === count;
+    if (Number.isNaN(value) || (full && value <= lowest)) continue;
+    if (full) {
       heap[0] = i;
       siftDown(heap, below);
+    } else {
+      heap.push(i);
+      siftUp(heap, below);
     }
+    lowest = values[heap[0] ?? 0] ?? 0;
   }
   return heap.sort((a, b) => (below(a, b) ? 1 : -1));
 }
