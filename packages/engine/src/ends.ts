@@ -3,7 +3,7 @@ import { embeddingRows, headGraph } from '@unfed/model';
 import { embeddingShard, InvalidValueError, type Architecture } from '@unfed/protocol';
 import type { Ends, LoadOptions, Quantization, ShardReader } from './engine.ts';
 import { EngineDisposedError } from './errors.ts';
-import type { InferenceSession, Runtime, Tensor } from './runtime.ts';
+import type { InferenceSession, Runtime } from './runtime.ts';
 import { asUnfed, createSession, readGraph } from './span-runner.ts';
 
 interface EndsSpec {

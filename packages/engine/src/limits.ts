@@ -10,7 +10,7 @@ export const sweepIntervalMs = 30_000;
 export const sessionsMax = 1024;
 
 /** The largest difference from the known answers, as a part of their largest value, that a right backend shows. */
-export const selfTestTolerance = 1e-3;
+export const selfTestTolerance = 1e-4;
 
 /** Decode steps that are thrown away, then measured, when a span's speed is taken. */
 export const measureWarmupSteps = 2;
