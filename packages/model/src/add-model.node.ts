@@ -25,7 +25,7 @@ import { Checkpoint, readFolderFiles, type FolderFiles } from './checkpoint.node
 import type { Quantization } from './dimensions.ts';
 import { ModelFolderError } from './errors.ts';
 import { architectureFromConfig } from './hf-config.ts';
-import { openModelFolder, type ModelFolder } from './model-folder.node.ts';
+import { checkShards, openModelFolder, type ModelFolder } from './model-folder.node.ts';
 import { parseJsonObject } from './safetensors.ts';
 import { shardLayout } from './shard-layout.ts';
 import { writeShard } from './shard-writer.node.ts';
@@ -168,12 +168,19 @@ async function writeSmallFiles(partial: string, files: FolderFiles, manifestByte
 async function publish(partial: string, out: string, hash: ManifestHash): Promise<ModelFolder> {
   const final = join(out, hash);
   try {
-    return await openModelFolder(final);
+    const existing = await openModelFolder(final);
+    await checkShards(existing);
+    return existing;
   } catch (error) {
     if (!(error instanceof UnfedError)) throw error;
   }
   await rm(final, { recursive: true, force: true });
-  await rename(partial, final);
+  try {
+    await rename(partial, final);
+  } catch (error) {
+    // Another run finished the same model in this moment.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+  }
   await syncFolder(out);
   return openModelFolder(final);
 }

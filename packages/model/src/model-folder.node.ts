@@ -1,6 +1,6 @@
 /** A finished folder of shards, named by its manifest's hash, as relays serve it and Node peers read it. */
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import {
   bytesToHex,
@@ -17,6 +17,7 @@ import {
   type ManifestHash,
 } from '@unfed/protocol';
 import { ModelFolderError } from './errors.ts';
+import { hashChunks } from './shard-writer.node.ts';
 import { checkManifestSizes } from './shard-layout.ts';
 
 export interface ModelFolder {
@@ -62,6 +63,26 @@ export async function openModelFolder(folder: string): Promise<ModelFolder> {
     if (came !== expected) throw new HashMismatchError(join(folder, file), expected, came);
   }
   return { folder, hash, manifest, manifestBytes };
+}
+
+/**
+ * Checks every chunk of every shard, which `openModelFolder` leaves to whoever uses it.
+ * @throws HashMismatchError for the first that differs
+ */
+export async function checkShards({ folder, manifest }: ModelFolder): Promise<void> {
+  for (const { id, bytes, chunks } of manifest.shards) {
+    const path = join(folder, shardFileName(id));
+    const file = await open(path);
+    try {
+      const came = await hashChunks(file, bytes);
+      for (const [i, chunk] of chunks.entries()) {
+        const [right, wrong] = [bytesToHex(chunk), bytesToHex(came[i] ?? new Uint8Array())];
+        if (right !== wrong) throw new HashMismatchError(`${path} (chunk ${i})`, right, wrong);
+      }
+    } finally {
+      await file.close();
+    }
+  }
 }
 
 async function checkSize(path: string, bytes: number): Promise<void> {
