@@ -15,7 +15,7 @@ export async function buildPage({ force = false } = {}): Promise<boolean> {
   const hash = await sourceHash();
   const current = existsSync(join(webRoot, 'index.html')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
   if (current && !force) return false;
-  await build({ configFile: join(repository, 'vite.config.ts'), logLevel: 'warn' });
+  await build({ configFile: join(repository, 'vite.config.ts'), logLevel: 'error' });
   writeFileSync(stamp, hash);
   return true;
 }

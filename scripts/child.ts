@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { UnfedError } from '@unfed/protocol';
 import * as limits from './limits.ts';
 
@@ -72,6 +73,7 @@ class RunningChild implements Child {
   readonly ended: Promise<ChildEndedError>;
   readonly #process: ChildProcess;
   readonly #lines: string[] = [];
+  readonly #complaints: string[] = [];
   readonly #listeners = new Set<(line: string) => void>();
 
   constructor(child: ChildProcess, options: ChildOptions) {
@@ -79,9 +81,11 @@ class RunningChild implements Child {
     this.#process = child;
     this.pid = child.pid ?? 0;
     if (options.onLine !== undefined) this.#listeners.add(options.onLine);
-    for (const stream of [child.stdout, child.stderr]) {
-      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#heard(line));
-    }
+    const hear = (stream: Readable | null, kept: string[]) => {
+      if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.#heard(line, kept));
+    };
+    hear(child.stdout, this.#lines);
+    hear(child.stderr, this.#complaints);
     this.ended = new Promise((resolve) => {
       child.once('error', (error) => resolve(new ChildEndedError(this.name, null, error.message)));
       child.once('close', (code, signal) => resolve(new ChildEndedError(this.name, signal ?? code, this.#lastWords())));
@@ -89,7 +93,7 @@ class RunningChild implements Child {
   }
 
   async line(pattern: RegExp, signal: AbortSignal): Promise<string> {
-    const before = this.#lines.find((line) => pattern.test(line));
+    const before = [...this.#lines, ...this.#complaints].find((line) => pattern.test(line));
     if (before !== undefined) return before;
     signal.throwIfAborted();
     const cleanUp: (() => void)[] = [];
@@ -140,15 +144,15 @@ class RunningChild implements Child {
     }
   }
 
-  #heard(line: string): void {
-    this.#lines.push(line.slice(0, limits.outputLineCharsMax));
-    if (this.#lines.length > limits.outputLinesMax) this.#lines.shift();
+  #heard(line: string, kept: string[]): void {
+    kept.push(line.slice(0, limits.outputLineCharsMax));
+    if (kept.length > limits.outputLinesMax) kept.shift();
     for (const listener of this.#listeners) listener(line);
   }
 
-  /** The line that most likely says what went wrong: the last with an error in it, else the last of all. */
+  /** The line of stderr that most likely says what went wrong: the last with an error in it, else the last of all. */
   #lastWords(): string {
-    const said = this.#lines.filter((line) => line.trim() !== '' && !/^\s*(at |Node\.js v|\})/.test(line));
+    const said = this.#complaints.filter((line) => line.trim() !== '' && !/^\s*(at |Node\.js v|\})/.test(line));
     return (said.findLast((line) => /error|expected|cannot|failed/i.test(line)) ?? said.at(-1) ?? '').trim();
   }
 }

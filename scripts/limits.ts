@@ -6,8 +6,6 @@ export const probeTimeoutMs = 20_000;
 export const installTimeoutMs = 10 * 60_000;
 /** A relay or volunteer that has not said that it is ready by then has failed. */
 export const readyTimeoutMs = 120_000;
-/** Between two looks whether the relay answers. */
-export const readyPollMs = 50;
 /** From SIGTERM to SIGKILL for a child. */
 export const stopTimeoutMs = 5_000;
 /** How often a tool started by npm looks whether npm is still there. */

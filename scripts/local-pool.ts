@@ -1,8 +1,6 @@
 /** A whole pool on this machine: a relay and volunteers, each a process of its own. Used by start, demo, e2e and bench. */
-import { UnfedError } from '@unfed/protocol';
 import { startChild, type Child, type ChildEndedError } from './child.ts';
 import { freePort } from './free-port.ts';
-import * as limits from './limits.ts';
 
 /** What the relay is called in errors and lines. */
 export const relayName = 'the relay';
@@ -49,17 +47,9 @@ export interface LocalPool {
   kill(): void;
 }
 
-export class RelayNotReadyError extends UnfedError {
-  readonly code = 'relay-not-ready';
-
-  constructor(url: string) {
-    super(`the relay at ${url} did not answer within ${limits.readyTimeoutMs / 1000} s; is the machine very busy?`);
-  }
-}
-
 /**
  * @returns when the relay answers and every volunteer serves
- * @throws ChildEndedError, ChildSlowError, RelayNotReadyError, InvalidValueError, the signal's reason; nothing is left running
+ * @throws ChildEndedError, ChildSlowError, InvalidValueError, the signal's reason; nothing is left running
  */
 export async function startLocalPool(options: LocalPoolOptions): Promise<LocalPool> {
   const { volunteers = [], host = '127.0.0.1', signal } = options;
@@ -80,10 +70,7 @@ export async function startLocalPool(options: LocalPoolOptions): Promise<LocalPo
     for (const child of children) child.kill();
   };
   try {
-    const starting = Promise.all([
-      relayAnswers(url, { relay, signal }),
-      ...others.map((child) => child.line(/^ready/, signal)),
-    ]);
+    const starting = Promise.all(children.map((child) => child.line(/^ready/, signal)));
     // The relay's end while volunteers wait for it would otherwise be known only when they give up.
     const failure = Promise.race(children.map(async (child) => Promise.reject(await child.ended)));
     const lines = await Promise.race([starting, failure]);
@@ -130,18 +117,4 @@ function startVolunteer(
     ],
     ...(onLine === undefined ? {} : { onLine: (line) => onLine(name, line) }),
   });
-}
-
-async function relayAnswers(url: string, { relay, signal }: { relay: Child; signal: AbortSignal }): Promise<string> {
-  let over = false;
-  void relay.ended.then(() => (over = true));
-  const deadlineMs = performance.now() + limits.readyTimeoutMs;
-  while (performance.now() < deadlineMs && !over) {
-    signal.throwIfAborted();
-    const response = await fetch(`${url}/readyz`, { signal }).catch(() => undefined);
-    await response?.body?.cancel();
-    if (response?.ok === true) return `ready: ${url}`;
-    await new Promise((resolve) => setTimeout(resolve, limits.readyPollMs));
-  }
-  throw over ? await relay.ended : new RelayNotReadyError(url);
 }

@@ -43,7 +43,9 @@ async function main(): Promise<void> {
     signal: abort.signal,
   });
   for (const { name, pid, readyLine } of pool.members) {
-    console.log(`  ${name.padEnd(12)} ${readyLine}${values.pids === true ? `, pid ${pid}` : ''}`);
+    console.log(
+      `  ${name.padEnd(12)} ${readyLine.replace(/^ready:? */, '')}${values.pids === true ? `, pid ${pid}` : ''}`,
+    );
   }
   if (!pool.url.endsWith(`:${port}`)) console.log(`Port ${port} is taken; this is the next free one.`);
   console.log(`\nOpen  ${pool.url}  and ask "What is the capital of France?". Ctrl-C ends all of it.\n`);
