@@ -1,7 +1,6 @@
 /** The engine in a page: what a test may ask of it. */
 import { createEngine, type Engine, type EngineOptions } from '@unfed/engine';
-import { spanRunnerSuite } from '../../packages/engine/src/span-runner.suite.ts';
-import { EngineProcess } from '../../packages/engine/src/worker-engine.ts';
+import { EngineProcess, spanRunnerSuite } from '@unfed/engine/page-suite';
 
 export interface EngineHarness {
   /** @returns the backend and why it was chosen; the code of the error when none was */

@@ -4,7 +4,9 @@
  * run copies its inputs anyway (wasm): then a small cache should not be copied at its full length.
  */
 import type { LayerTensorNames } from '@unfed/model';
-import type { InferenceSession, Tensor, TensorConstructor, Tensors } from './runtime.ts';
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-web';
+
+export type Tensors = Record<string, Tensor>;
 
 export interface KvShape {
   /** Names of the inputs and outputs that are the cache, layer by layer. */

@@ -1,9 +1,9 @@
 /** WebGPU, in a worker, by onnxruntime-web on a device of our own. KV caches stay on the GPU; only wanted rows leave it. */
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-web';
 import { DeviceLostError, RuntimeFailedError } from './errors.ts';
-import { kvNames, type KvMemory, type KvShape } from './kv-memory.ts';
+import { kvNames, type KvMemory, type KvShape, type Tensors } from './kv-memory.ts';
 import { Mutex } from './mutex.ts';
-import type { Graph, Runtime, Tensors } from './runtime.ts';
+import type { Graph, Runtime } from './runtime.ts';
 import type { OrtWeb } from './runtime-wasm.ts';
 
 const floatBytes = Float32Array.BYTES_PER_ELEMENT;

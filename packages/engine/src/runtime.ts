@@ -5,7 +5,6 @@ import type { DeviceLostError } from './errors.ts';
 import type { KvMemory, KvShape } from './kv-memory.ts';
 import type { Mutex } from './mutex.ts';
 
-export type Tensors = Record<string, Tensor>;
 export type { InferenceSession, Tensor, TensorConstructor };
 
 export interface Graph {
