@@ -114,15 +114,22 @@ export class FakePeer implements Peer {
     yield { kind: 'route', hops: this.network.pools[0].stages.slice(0, 3) };
     yield { kind: 'progress', stage: 'prefill', note: '' };
     const words = answer.split(/(?<=\s)/);
-    for (const [token, delta] of words.entries()) {
+    for (const [index, delta] of words.entries()) {
       if (signal?.aborted === true) break;
-      yield { kind: 'text', delta, token };
-      if (token === 8) await this.#atTheEighthWord(signal);
+      yield { kind: 'text', delta, tokens: index + 1 };
+      if (index === 8) await this.#atTheEighthWord(signal);
       await new Promise((resolve) => setTimeout(resolve, 1000 / Math.max(50, this.#script.wordsPerSecond)));
     }
-    const stopped = signal?.aborted === true;
-    const reason = stopped ? 'stopped' : 'eos';
-    yield { kind: 'end', reason, tokens: words.length, promptTokens: 24, firstTokenMs: 420, tokensPerSecond: 31.4 };
+    yield {
+      kind: 'end',
+      reason: signal?.aborted === true ? 'stopped' : 'eos',
+      tokens: words.length,
+      promptTokens: 24,
+      firstTokenMs: 420,
+      tokensPerSecond: 31.4,
+      endsMsPerToken: 4,
+      routeMsPerToken: 27,
+    };
   }
 
   async #atTheEighthWord(signal: AbortSignal | undefined): Promise<void> {

@@ -33,6 +33,8 @@ const serving: DonationState = {
   stepsPerSecond: 412.4,
   sessions: 3,
   positionsServed: 18_204,
+  decodeSteps: 16_000,
+  decodeMs: 38_800,
   sinceMs: Date.UTC(2026, 0, 1, 9, 30),
 };
 

@@ -28,6 +28,11 @@ export function bytesText(bytes: number): string {
   return `${value >= 10 || unit === 0 ? counts.format(Math.round(value)) : oneDigit.format(value)} ${units[unit]}`;
 }
 
+/** Memory in binary units, under the names that people use for them. */
+export function memoryText(mebibytes: number): string {
+  return mebibytes < 1024 ? `${counts.format(mebibytes)} MB` : `${oneDigit.format(mebibytes / 1024)} GB`;
+}
+
 export function timeText(ms: number): string {
   return clock.format(ms);
 }

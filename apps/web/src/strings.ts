@@ -53,7 +53,7 @@ export const strings = {
       prefill: 'The stages read your question',
     },
     consent: (model: string, bytes: string) =>
-      `To ask ${model}, this page fetches at most ${bytes}, once: the part of the model that runs here, and the software that runs it. They stay on this device.`,
+      `To ask ${model}, this page first fetches at most ${bytes}: the part of the model that runs here, and the software that runs it. You are asked only once.`,
     consentUnknown: 'several megabytes',
     consentAgree: 'Fetch and ask',
     consentRefuse: 'Not now',
@@ -134,14 +134,14 @@ export const strings = {
       `${capitalized(layersText(layers))}: ${bytesText(bytes)} of ${bytesText(bytesTotal)}. Every piece is checked before it is used.`,
     failed: (message: string) => `${capitalized(message)}.`,
     again: 'Try again',
-    serving: (model: string, layers: string) => `${capitalized(layersText(layers))} of ${model}`,
+    serving: (model: string, layers: string, since: string) =>
+      `${capitalized(layersText(layers))} of ${model}, since ${since}.`,
     servingBest: 'The fastest way that this machine computes right answers.',
     facts: {
       backend: 'Runs on',
       speed: 'Speed',
       sessions: 'Conversations now',
       positions: 'Tokens served',
-      since: 'Since',
     },
     steps: (perSecond: number) => `${rateText(perSecond)} steps/s`,
     noWebGpu:
@@ -218,9 +218,9 @@ export const strings = {
       },
       {
         who: 'Other volunteers',
-        asks: 'That your page is online, by its peer id',
+        asks: 'Nothing, unless your page donates: then its peer id',
         words: 'Nothing',
-        rest: 'What your page announces, when you donate',
+        rest: 'The layers and the speed that a donating page announces',
       },
       {
         who: 'Somebody on the line',

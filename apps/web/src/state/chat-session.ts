@@ -164,19 +164,21 @@ export class ChatSession extends ObservableValue<ChatView> {
       case 'route':
         return this.#change(id, { hops: event.hops });
       case 'text': {
-        const tokens = turn.tokens + 1;
+        const { tokens } = event;
         const seconds = (this.#parts.nowMs() - firstTokenAtMs) / 1000;
         const tokensPerSecond = tokens > 1 && seconds > 0 ? (tokens - 1) / seconds : undefined;
         const state = { kind: 'answering', note: '', part: undefined } as const;
         return this.#change(id, { answer: turn.answer + event.delta, tokens, tokensPerSecond, state });
       }
-      case 'end':
+      case 'end': {
+        const { reason, tokens, promptTokens, firstTokenMs, tokensPerSecond } = event;
         return this.#change(id, {
-          end: event,
-          tokens: event.tokens,
-          tokensPerSecond: event.tokensPerSecond,
-          state: { kind: event.reason === 'stopped' ? 'stopped' : 'done' },
+          end: { reason, tokens, promptTokens, firstTokenMs, tokensPerSecond },
+          tokens,
+          tokensPerSecond,
+          state: { kind: reason === 'stopped' ? 'stopped' : 'done' },
         });
+      }
     }
   }
 

@@ -2,7 +2,11 @@
 import type { AnswerEvent, ChatMessage, RouteHop } from '@unfed/client';
 import * as limits from '../limits.ts';
 
-export type AnswerEnd = Extract<AnswerEvent, { kind: 'end' }>;
+/** How an answer ended, as far as the page shows it. */
+export type AnswerEnd = Pick<
+  Extract<AnswerEvent, { kind: 'end' }>,
+  'reason' | 'tokens' | 'promptTokens' | 'firstTokenMs' | 'tokensPerSecond'
+>;
 
 export type TurnState =
   /** Not sent yet; `note` says what it waits for. */
@@ -132,5 +136,5 @@ function parseEnd(entry: unknown): AnswerEnd | undefined {
   const [tokens, promptTokens, firstTokenMs, tokensPerSecond] = numbers.map((n) => (typeof n === 'number' ? n : NaN));
   const reason = (['eos', 'length', 'context', 'stopped'] as const).find((known) => known === end.reason);
   if (reason === undefined || ![tokens, promptTokens, firstTokenMs, tokensPerSecond].every(Number.isFinite)) return;
-  return { kind: 'end', reason, tokens, promptTokens, firstTokenMs, tokensPerSecond };
+  return { reason, tokens, promptTokens, firstTokenMs, tokensPerSecond };
 }
