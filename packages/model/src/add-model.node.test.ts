@@ -52,7 +52,10 @@ async function changeHeader(
 ) {
   const file = await readFile(join(demoModelFolder, weightsFile));
   const length = Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.subarray(8, 8 + length).toString());
+  const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<
+    string,
+    { shape: number[]; dtype: string }
+  >;
   change(header);
   const json = Buffer.from(JSON.stringify(header));
   const prefix = Buffer.alloc(8);
@@ -93,7 +96,7 @@ describe('adding a model', () => {
     const shard = join(folder, shardFileName(layerShard(3)));
     const bytes = await readFile(shard);
     const changed = Buffer.from(bytes);
-    changed[1000]! ^= 1;
+    changed[1000] ^= 1;
     await writeFile(shard, changed);
     await expect(checkShards(await openModelFolder(folder))).rejects.toMatchObject({ code: 'hash-mismatch' });
     await ensureDemoModel(out);
@@ -105,7 +108,7 @@ describe('adding a model', () => {
     await add(demoModelFolder, 'progress', { onProgress: (progress) => reports.push(progress) });
     const bytes = reports.map((report) => report.bytes);
     expect(bytes).toEqual([...bytes].sort((a, b) => a - b));
-    expect(reports.at(-1)).toMatchObject({ bytes: reports[0]!.bytesTotal, shard: 'head' });
+    expect(reports.at(-1)).toMatchObject({ bytes: reports[0].bytesTotal, shard: 'head' });
   });
 
   test('stops when asked, and leaves nothing', async () => {
@@ -131,9 +134,9 @@ describe('adding a model', () => {
   test('reads weights by an index, and a chat template from a file of its own', async () => {
     const template = '{{ messages[0].content }}';
     const folder = await changedDemo('indexed', async (target) => {
-      const header = JSON.parse(
-        (await readFile(join(demoModelFolder, weightsFile))).subarray(8).toString().split('}}')[0]! + '}}',
-      );
+      const file = await readFile(join(demoModelFolder, weightsFile));
+      const length = Number(file.readBigUInt64LE(0));
+      const header = JSON.parse(file.subarray(8, 8 + length).toString()) as object;
       const names = Object.keys(header).filter((name) => name !== '__metadata__');
       await rm(join(target, weightsFile));
       await cp(join(demoModelFolder, weightsFile), join(target, 'part-1.safetensors'));
@@ -151,85 +154,98 @@ describe('adding a model', () => {
 });
 
 describe('refused, with nothing left behind', () => {
-  const refusals: readonly [string, string, RegExp, (folder: string) => Promise<void>][] = [
-    [
-      'truncated weights',
-      'decode',
-      /model\.safetensors cannot be decoded: expected \d+ bytes by its header, came \d+ bytes/,
-      async (folder) =>
+  interface Refusal {
+    readonly name: string;
+    readonly code: string;
+    readonly message: RegExp;
+    readonly change: (folder: string) => Promise<void>;
+  }
+  const refusals: readonly Refusal[] = [
+    {
+      name: 'truncated weights',
+      code: 'decode',
+      message: /model\.safetensors cannot be decoded: expected \d+ bytes by its header, came \d+ bytes/,
+      change: async (folder) =>
         replace(folder, weightsFile, (await readFile(join(demoModelFolder, weightsFile))).subarray(0, -1000)),
-    ],
-    [
-      'no weights',
-      'model-folder',
-      /model\.safetensors: expected a file of weights/,
-      (folder) => rm(join(folder, weightsFile)),
-    ],
-    [
-      'no tokenizer',
-      'model-folder',
-      /tokenizer\.json: expected a file, came none/,
-      (folder) => rm(join(folder, 'tokenizer.json')),
-    ],
-    [
-      'no config',
-      'model-folder',
-      /config\.json: expected a file, came none/,
-      (folder) => rm(join(folder, 'config.json')),
-    ],
-    ['a config that is no JSON', 'decode', /JSON in UTF-8/, (folder) => replace(folder, 'config.json', '{')],
-    [
-      'another architecture',
-      'unsupported-architecture',
-      /LlamaForCausalLM, .*came "MambaForCausalLM"/,
-      (folder) => changeConfig(folder, { architectures: ['MambaForCausalLM'] }),
-    ],
-    [
-      'a tensor of another shape',
-      'model-folder',
-      /q_proj\.weight\): expected \[192, 192\], came \[384, 96\]/,
-      (folder) =>
-        changeHeader(folder, (header) => void (header['model.layers.0.self_attn.q_proj.weight']!.shape = [384, 96])),
-    ],
-    [
-      'a tensor of whole numbers',
-      'decode',
-      /expected F32, F16 or BF16, came I16/,
-      (folder) =>
-        changeHeader(folder, (header) => void (header['model.layers.0.self_attn.q_proj.weight']!.dtype = 'I16')),
-    ],
-    [
-      'fewer layers in the config than in the weights',
-      'model-folder',
-      /model\.layers\.7\..*expected a tensor of a llama as config\.json has it, came one more/,
-      (folder) => changeConfig(folder, { num_hidden_layers: 7 }),
-    ],
-    [
-      'more layers in the config than in the weights',
-      'model-folder',
-      /model\.layers\.8\..*expected a tensor of this name/,
-      (folder) => changeConfig(folder, { num_hidden_layers: 9 }),
-    ],
-    [
-      'an untied head that is not there',
-      'model-folder',
-      /lm_head\.weight\): expected a tensor of this name/,
-      (folder) => changeConfig(folder, { tie_word_embeddings: false }),
-    ],
-    [
-      'an index that leads out of the folder',
-      'model-folder',
-      /names of \.safetensors files beside it, came \.\.\/x\.safetensors/,
-      (folder) => writeFile(join(folder, 'model.safetensors.index.json'), '{"weight_map":{"a":"../x.safetensors"}}'),
-    ],
-    [
-      'an index of tensors that a file lacks',
-      'model-folder',
-      /expected the tensor a, by the index, came none/,
-      (folder) => writeFile(join(folder, 'model.safetensors.index.json'), `{"weight_map":{"a":"${weightsFile}"}}`),
-    ],
+    },
+    {
+      name: 'no weights',
+      code: 'model-folder',
+      message: /model\.safetensors: expected a file of weights/,
+      change: (folder) => rm(join(folder, weightsFile)),
+    },
+    {
+      name: 'no tokenizer',
+      code: 'model-folder',
+      message: /tokenizer\.json: expected a file, came none/,
+      change: (folder) => rm(join(folder, 'tokenizer.json')),
+    },
+    {
+      name: 'no config',
+      code: 'model-folder',
+      message: /config\.json: expected a file, came none/,
+      change: (folder) => rm(join(folder, 'config.json')),
+    },
+    {
+      name: 'a config that is no JSON',
+      code: 'decode',
+      message: /JSON in UTF-8/,
+      change: (folder) => replace(folder, 'config.json', '{'),
+    },
+    {
+      name: 'another architecture',
+      code: 'unsupported-architecture',
+      message: /LlamaForCausalLM, .*came "MambaForCausalLM"/,
+      change: (folder) => changeConfig(folder, { architectures: ['MambaForCausalLM'] }),
+    },
+    {
+      name: 'a tensor of another shape',
+      code: 'model-folder',
+      message: /q_proj\.weight\): expected \[192, 192\], came \[384, 96\]/,
+      change: (folder) =>
+        changeHeader(folder, (header) => void (header['model.layers.0.self_attn.q_proj.weight'].shape = [384, 96])),
+    },
+    {
+      name: 'a tensor of whole numbers',
+      code: 'decode',
+      message: /expected F32, F16 or BF16, came I16/,
+      change: (folder) =>
+        changeHeader(folder, (header) => void (header['model.layers.0.self_attn.q_proj.weight'].dtype = 'I16')),
+    },
+    {
+      name: 'fewer layers in the config than in the weights',
+      code: 'model-folder',
+      message: /model\.layers\.7\..*expected a tensor of a llama as config\.json has it, came one more/,
+      change: (folder) => changeConfig(folder, { num_hidden_layers: 7 }),
+    },
+    {
+      name: 'more layers in the config than in the weights',
+      code: 'model-folder',
+      message: /model\.layers\.8\..*expected a tensor of this name/,
+      change: (folder) => changeConfig(folder, { num_hidden_layers: 9 }),
+    },
+    {
+      name: 'an untied head that is not there',
+      code: 'model-folder',
+      message: /lm_head\.weight\): expected a tensor of this name/,
+      change: (folder) => changeConfig(folder, { tie_word_embeddings: false }),
+    },
+    {
+      name: 'an index that leads out of the folder',
+      code: 'model-folder',
+      message: /names of \.safetensors files beside it, came \.\.\/x\.safetensors/,
+      change: (folder) =>
+        writeFile(join(folder, 'model.safetensors.index.json'), '{"weight_map":{"a":"../x.safetensors"}}'),
+    },
+    {
+      name: 'an index of tensors that a file lacks',
+      code: 'model-folder',
+      message: /expected the tensor a, by the index, came none/,
+      change: (folder) =>
+        writeFile(join(folder, 'model.safetensors.index.json'), `{"weight_map":{"a":"${weightsFile}"}}`),
+    },
   ];
-  test.each(refusals)('%s', async (name, code, message, change) => {
+  test.each(refusals)('$name', async ({ name, code, message, change }) => {
     const folder = await changedDemo(name, change);
     const error: unknown = await add(folder, `${name} out`).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
@@ -254,7 +270,7 @@ describe('a finished folder', () => {
   test.each(['tokenizer.json', 'config.json'])('is refused with a changed byte in %s', async (file) => {
     const { folder } = await demoCopy(`changed-${file}`);
     const bytes = await readFile(join(folder, file));
-    bytes[5]! ^= 1;
+    bytes[5] ^= 1;
     await writeFile(join(folder, file), bytes);
     await expect(openModelFolder(folder)).rejects.toMatchObject({ code: 'hash-mismatch' });
   });

@@ -21,10 +21,10 @@ describe('rounding to 4 bits', () => {
         const row = Float32Array.from(weights);
         const { values, scales } = roundTrip(row);
         row.forEach((value, i) => {
-          const scale = halfValue(scales[Math.floor(i / 32)]!);
+          const scale = halfValue(scales[Math.floor(i / 32)]);
           const levels = value / scale;
           const reached = Math.min(7, Math.max(-8, levels));
-          expect(Math.abs(values[i]! / scale - reached)).toBeLessThanOrEqual(0.5 + 1e-6);
+          expect(Math.abs(values[i] / scale - reached)).toBeLessThanOrEqual(0.5 + 1e-6);
           // fp16 rounds the scale by 2^-11 of itself, so −8 may be overshot by as much.
           expect(levels).toBeGreaterThan(-8.01 - 8 * (Math.abs(scale) < 1e-4 ? 1 : 0));
         });
@@ -53,8 +53,8 @@ describe('rounding to 4 bits', () => {
   });
 
   test('takes the first of equal magnitudes for the scale', () => {
-    expect(halfValue(roundTrip(Float32Array.of(1, -1)).scales[0]!)).toBe(-0.125);
-    expect(halfValue(roundTrip(Float32Array.of(-1, 1)).scales[0]!)).toBe(0.125);
+    expect(halfValue(roundTrip(Float32Array.of(1, -1)).scales[0])).toBe(-0.125);
+    expect(halfValue(roundTrip(Float32Array.of(-1, 1)).scales[0])).toBe(0.125);
   });
 
   test('rounds halves to even', () => {

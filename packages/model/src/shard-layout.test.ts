@@ -69,10 +69,10 @@ describe('the layout of a shard', () => {
         expect(filled.sort()).toEqual(stored.sort());
         for (const [name, parts] of matrices) {
           const { shape } = tensorIn(layout, `${name}.weight`);
-          const inputs = quantization === 'int4' ? shape[1]! * 32 : shape[1]!;
+          const inputs = quantization === 'int4' ? shape[1] * 32 : shape[1];
           const rows = parts.flatMap((part) => Array.from({ length: part.rows }, (_, row) => part.targetRow(row)));
           expect(new Set(rows).size).toBe(rows.length);
-          expect(Math.max(...rows)).toBeLessThan(shape[0]!);
+          expect(Math.max(...rows)).toBeLessThan(shape[0]);
           for (const part of parts) expect(part.targetColumn(part.columns - 1)).toBeLessThan(inputs);
         }
       }),
@@ -92,7 +92,7 @@ test('a manifest that gives a shard another size than its architecture is refuse
   for (let lying = 0; lying < ids.length; lying++) {
     const shards = entries.map((entry, i) => (i === lying ? { ...entry, bytes: entry.bytes - 1 } : entry));
     expect(() => checkManifestSizes({ ...manifest, shards })).toThrow(
-      expect.objectContaining({ code: 'manifest-size', shard: ids[lying], cameBytes: entries[lying]!.bytes - 1 }),
+      expect.objectContaining({ code: 'manifest-size', shard: ids[lying], cameBytes: entries[lying].bytes - 1 }),
     );
   }
 });

@@ -74,7 +74,7 @@ describe('the stream decoder', () => {
   test('gives half a character out as U+FFFD at the end', () => {
     const [first] = demo.encode('🙂').slice(1);
     const decoder = demo.streamDecoder();
-    expect(decoder.push(first!)).toBe('');
+    expect(decoder.push(first)).toBe('');
     expect(decoder.end()).toBe('\ufffd');
     expect(decoder.end()).toBe('');
   });
@@ -89,7 +89,7 @@ describe('the stream decoder', () => {
 
   test('leaves special tokens out, and goes on after them', () => {
     const [hello] = demo.encode('Hello').slice(1);
-    expect(stream([2, hello!, 3, hello!])).toBe('HelloHello');
+    expect(stream([2, hello, 3, hello])).toBe('HelloHello');
   });
 });
 

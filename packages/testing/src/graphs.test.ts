@@ -58,14 +58,14 @@ async function openSpan({ folder, manifest }: ModelFolder, span: Span) {
       total_sequence_length: new Tensor('int32', Int32Array.of(total), [1]),
     };
     graph.caches.forEach(({ pastKey, pastValue }, i) => {
-      feeds[pastKey] = caches[i]!.key;
-      feeds[pastValue] = caches[i]!.value;
+      feeds[pastKey] = caches[i].key;
+      feeds[pastValue] = caches[i].value;
     });
     const results = await runner.run(feeds);
     graph.caches.forEach(({ presentKey, presentValue }, i) => {
-      caches[i] = { key: results[presentKey] as Tensor, value: results[presentValue] as Tensor } as (typeof caches)[0];
+      caches[i] = { key: results[presentKey], value: results[presentValue] } as (typeof caches)[0];
     });
-    return results['hidden_out']!.data as Float32Array;
+    return results['hidden_out'].data as Float32Array;
   };
 }
 
@@ -73,7 +73,7 @@ async function openSpan({ folder, manifest }: ModelFolder, span: Span) {
 async function openModel(model: ModelFolder, stages: number) {
   const { architecture, quantization } = model.manifest;
   const edges = Array.from({ length: stages + 1 }, (_, i) => Math.floor((i * architecture.layers) / stages));
-  const spans = await Promise.all(edges.slice(1).map((last, i) => openSpan(model, { first: edges[i]!, last })));
+  const spans = await Promise.all(edges.slice(1).map((last, i) => openSpan(model, { first: edges[i], last })));
   const head = headGraph(architecture, quantization);
   const headSession = await session(head.model, model.folder, head.externalFiles);
   const embedding = await readFile(join(model.folder, shardFileName(embeddingShard)));
@@ -82,7 +82,7 @@ async function openModel(model: ModelFolder, stages: number) {
     for (const span of spans) states.push(await span(states.at(-1)!));
     const hidden = new Tensor('float32', states.at(-1)!, [ids.length, architecture.width]);
     const { logits } = await headSession.run({ hidden });
-    return { states, logits: logits!.data as Float32Array };
+    return { states, logits: logits.data as Float32Array };
   };
 }
 
@@ -95,7 +95,7 @@ function relativeDifference(
   let difference = 0;
   let largest = 0;
   came.forEach((value, i) => {
-    const right = expected[row * width + i]!;
+    const right = expected[row * width + i];
     difference = Math.max(difference, Math.abs(value - right));
     largest = Math.max(largest, Math.abs(right));
   });
@@ -153,7 +153,7 @@ function asStored(weights: ReferenceWeights, shapes: ReadonlyMap<string, readonl
   return (name) => {
     const shape = shapes.get(name);
     if (shape?.length !== 2) return weights(name);
-    const values = rounded.get(name) ?? roundedTo4Bits(weights(name), shape[1]!);
+    const values = rounded.get(name) ?? roundedTo4Bits(weights(name), shape[1]);
     rounded.set(name, values);
     return values;
   };
@@ -174,7 +174,7 @@ describe('graphs agree with the reference within 1e-4 of the largest value, 40 p
       const { states, logits } = await run(step);
       states.forEach((state, i) => {
         const place = { row, width: architecture.width };
-        expect(relativeDifference(state, reference.hidden[i]!, place), `after layer ${i - 1}, row ${row}`).toBeLessThan(
+        expect(relativeDifference(state, reference.hidden[i], place), `after layer ${i - 1}, row ${row}`).toBeLessThan(
           1e-4,
         );
       });
@@ -246,7 +246,7 @@ describe('the demo model in int4', () => {
 
 const outsideModel = fileURLToPath(new URL('../../../../shared/models/stories260k', import.meta.url));
 if (!existsSync(outsideModel))
-  console.warn('stories260k does not stand beside the project: its known text is not compared');
+  process.stderr.write('stories260k does not stand beside the project: its known text is not compared\n');
 
 describe.runIf(existsSync(outsideModel))('stories260k, which was trained elsewhere, with heads of 8', () => {
   test('tells its known story in float', async () => {
