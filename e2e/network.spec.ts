@@ -1,19 +1,13 @@
 /** Real tabs, a real relay and a real Node peer: what packages/network/SPEC.md promises where a browser is needed. */
-import { fileURLToPath } from 'node:url';
 import { expect, test, type BrowserContext, type Page } from '@playwright/test';
 import { createNetwork, createRelay, type Network, type RelayAddress, type RelayNode } from '@unfed/network/node';
 import { identityFromSeed, randomIdentity, type PeerId } from '@unfed/protocol';
-import { build, preview, type PreviewServer } from 'vite';
+import { startHarness, type HarnessServer } from './harness-server.ts';
 
-const configFile = fileURLToPath(new URL('./network/vite.config.ts', import.meta.url));
-
-let server: PreviewServer;
-let origin: string;
+let server: HarnessServer;
 
 test.beforeAll(async () => {
-  await build({ configFile });
-  server = await preview({ configFile });
-  origin = server.resolvedUrls?.local[0] ?? '';
+  server = await startHarness('network');
 });
 
 test.afterAll(() => server.close());
@@ -43,7 +37,7 @@ class Room {
     const page = await context.newPage();
     page.on('request', (request) => this.hosts.add(new URL(request.url()).hostname));
     page.on('websocket', (socket) => this.hosts.add(new URL(socket.url()).hostname));
-    await page.goto(origin);
+    await page.goto(server.url);
     const peer = await page.evaluate((relays) => window.tab.start(relays), this.relays);
     await untilReachable(page);
     return { page, peer };
@@ -158,6 +152,17 @@ withRoom('tabs meet again after the relay was restarted, and their links outlive
   const c = await newTab();
   await c.page.evaluate((peer) => window.tab.open(peer), a.peer);
   expect(await c.page.evaluate((peer) => window.tab.roundTrips(peer, 100, 3), a.peer)).toHaveLength(3);
+});
+
+withRoom('a tab that is busy for seconds keeps its links', async ({ newTab }) => {
+  const [a, b] = [await newTab(), await newTab()];
+  await a.page.evaluate((peer) => window.tab.open(peer), b.peer);
+  await b.page.evaluate(() => {
+    const end = performance.now() + 4000;
+    while (performance.now() < end);
+  });
+  expect(await a.page.evaluate((peer) => window.tab.roundTrips(peer, 100, 3), b.peer)).toHaveLength(3);
+  for (const { page } of [a, b]) expect(await page.evaluate(() => window.tab.left)).toEqual([]);
 });
 
 withRoom('a tab that crashes is noticed within 10 s', async ({ newTab }) => {

@@ -29,10 +29,10 @@ export class Dialer {
     this.#allowRelayed = allowRelayed;
   }
 
-  /** The connection that links to this peer run on: a direct one, or a relayed one where that is allowed. */
+  /** The direct connection that links to this peer run on. */
   existing(peer: PeerId): Connection | undefined {
-    const open = this.#libp2p.getConnections(peerIdFromString(peer)).filter(({ status }) => status === 'open');
-    return open.find((connection) => !isRelayed(connection)) ?? (this.#allowRelayed ? open[0] : undefined);
+    const connections = this.#libp2p.getConnections(peerIdFromString(peer));
+    return connections.find((connection) => connection.status === 'open' && !isRelayed(connection));
   }
 
   /** @throws NoWayError, libp2p's errors of dialling, the signal's reason */

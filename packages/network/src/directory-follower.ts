@@ -124,7 +124,8 @@ export class DirectoryFollower implements Directory {
 
   #apply(relay: PeerId, frame: DirectoryFrame): void {
     if (frame.kind !== 'changed') return;
-    const peers = frame.whole ? new Map<PeerId, Announcement>() : (this.#byRelay.get(relay) ?? new Map());
+    const held = frame.whole ? undefined : this.#byRelay.get(relay);
+    const peers = held ?? new Map<PeerId, Announcement>();
     this.#byRelay.set(relay, peers);
     for (const bytes of frame.added) {
       const announcement = this.#verified(bytes);

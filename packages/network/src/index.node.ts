@@ -22,7 +22,7 @@ export interface NodeNetworkOptions extends NetworkOptions {
 
 /** Returns at once also while no relay answers; `relayState` says how it stands. */
 export async function createNetwork(options: NodeNetworkOptions): Promise<Network> {
-  repairInitChannels(RTCPeerConnection as Parameters<typeof repairInitChannels>[0]);
+  repairInitChannels(RTCPeerConnection);
   const rtc = webRtcOptions(options.iceServers);
   const direct = options.listenAddresses ?? ['/ip4/0.0.0.0/udp/0/webrtc-direct'];
   return startNetwork(options, {

@@ -163,9 +163,9 @@ export class PeerLinks implements Links {
         if (isFinal(error)) break;
       }
     }
-    throw new LinkError('unreachable', slot.peer, `cannot be reached for ${slot.protocol}: ${causeText(last)}`, {
-      cause: last,
-    });
+    const how = this.#allowRelayed ? '' : ' directly, and links through a relay are not allowed here';
+    const detail = `cannot be reached for ${slot.protocol}${how}: ${causeText(last)}`;
+    throw new LinkError('unreachable', slot.peer, detail, { cause: last });
   }
 
   async #openOn(connection: Connection, slot: Slot, attempt: Attempt): Promise<StreamLink> {

@@ -115,11 +115,13 @@ function sharedWebSockets(): { transport: TransportFactory; upgrade: Upgrade } {
     return webSocket;
   };
   const upgrade: Upgrade = (request, socket, head) => {
-    if (listener !== undefined && 'onUpgrade' in listener && typeof listener.onUpgrade === 'function') {
-      listener.onUpgrade(request, socket, head);
-    } else {
-      socket.destroy();
-    }
+    if (takesSockets(listener)) listener.onUpgrade(request, socket, head);
+    else socket.destroy();
   };
   return { transport, upgrade };
+}
+
+/** libp2p's listener has this method, though its interface does not say so. */
+function takesSockets(listener: object | undefined): listener is { onUpgrade: Upgrade } {
+  return listener !== undefined && 'onUpgrade' in listener && typeof listener.onUpgrade === 'function';
 }

@@ -1,0 +1,202 @@
+import {
+  randomIdentity,
+  signAnnouncement,
+  type Identity,
+  type Link,
+  type LinkError,
+  type PeerId,
+} from '@unfed/protocol';
+import { afterEach, describe, expect, it } from 'vitest';
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
+import { webSockets } from '@libp2p/websockets';
+import { createNetwork, createRelay, type Network, type RelayNode, type RelayOptions } from './index.node.ts';
+import { startNetwork, type NetworkOptions } from './network.ts';
+
+const protocol = '/unfed/test/1';
+const stops: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function relayNode(options: Partial<RelayOptions> = {}): Promise<RelayNode> {
+  const relay = await createRelay({ identity: randomIdentity(), ...options });
+  stops.push(() => relay.stop());
+  return relay;
+}
+
+const through = (relay: RelayNode, identity: Identity = randomIdentity()): NetworkOptions => ({
+  identity,
+  relays: [{ peer: relay.peer, addresses: relay.addresses }],
+  iceServers: [],
+  allowPrivateAddresses: true,
+});
+
+async function nodePeer(relay: RelayNode, options: Partial<NetworkOptions> = {}): Promise<Network> {
+  return kept(await createNetwork({ ...through(relay), ...options }));
+}
+
+/** A peer that has no WebRTC at all. */
+async function relayedPeer(relay: RelayNode, options: Partial<NetworkOptions> = {}): Promise<Network> {
+  const preset = { transports: [webSockets(), circuitRelayTransport()], listen: ['/p2p-circuit'] };
+  return kept(await startNetwork({ ...through(relay), ...options }, preset));
+}
+
+function kept(network: Network): Network {
+  stops.push(() => network.stop());
+  return network;
+}
+
+interface Source {
+  onChange(listener: () => void): () => void;
+}
+
+async function until(source: Source, holds: () => boolean): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const check = (): void => {
+      if (holds()) resolve();
+    };
+    source.onChange(check);
+    check();
+  });
+}
+
+const isIntroduced = (address: string): boolean => address.includes('/p2p-circuit/webrtc');
+const untilReachable = (network: Network): Promise<void> => until(network, () => network.addresses.some(isIntroduced));
+const portOf = (relay: RelayNode): number => Number(relay.addresses[0]?.split('/')[4]);
+
+function announcement(identity: Identity): Uint8Array {
+  const nowMs = Date.now();
+  const times = { issuedAtMs: nowMs, expiresAtMs: nowMs + 60_000 };
+  const rest = { stage: null, hopKeys: [], operator: null, networkGroup: null, addresses: [] };
+  return signAnnouncement({ peer: identity.peer, ...times, ...rest }, identity);
+}
+
+const peersOf = (network: Network): PeerId[] => network.directory.announcements().map(({ peer }) => peer);
+const failureOf = (promise: Promise<unknown>): Promise<LinkError> =>
+  promise.then(
+    () => Promise.reject(new Error('nothing was thrown')),
+    (error: LinkError) => error,
+  );
+
+describe('a network of Node peers', () => {
+  it('R1 R2: starts while the relay is unreachable, says so, and connects when it comes', async () => {
+    const identity = randomIdentity();
+    const gone = await createRelay({ identity });
+    const port = portOf(gone);
+    const addresses = gone.addresses;
+    await gone.stop();
+    const options = { ...through(gone), relays: [{ peer: identity.peer, addresses }] };
+    const network = kept(await createNetwork(options));
+    await until(network, () => network.relayState.kind === 'retrying');
+    await relayNode({ identity, port });
+    await until(network, () => network.relayState.kind === 'connected');
+    await untilReachable(network);
+  });
+
+  it('R3 A7: reservation, directory and announcement come back after the relay was restarted', async () => {
+    const identity = randomIdentity();
+    const first = await relayNode({ identity });
+    const port = portOf(first);
+    const announcer = randomIdentity();
+    const a = await nodePeer(first, { identity: announcer });
+    const b = await nodePeer(first);
+    a.directory.announce(announcement(announcer));
+    await until(b.directory, () => peersOf(b).includes(announcer.peer));
+    await first.stop();
+    await until(b, () => b.relayState.kind === 'retrying');
+    expect(peersOf(b)).toEqual([announcer.peer]);
+    const second = await relayNode({ identity, port });
+    await untilReachable(a);
+    await until(second, () => second.snapshot().length === 1);
+    expect(second.snapshot()[0]?.peer).toBe(announcer.peer);
+  });
+
+  it('A3: a peer that stops leaves the directory, and its neighbours hear of it', async () => {
+    const relay = await relayNode();
+    const leaver = randomIdentity();
+    const [a, b] = [await nodePeer(relay, { identity: leaver }), await nodePeer(relay)];
+    a.directory.announce(announcement(leaver));
+    await until(b.directory, () => peersOf(b).includes(leaver.peer));
+    const left = new Promise<PeerId>((resolve) => b.onPeerLeft(resolve));
+    await a.stop();
+    expect(await left).toBe(leaver.peer);
+    await until(b.directory, () => peersOf(b).length === 0);
+    expect(relay.snapshot()).toEqual([]);
+  });
+
+  it('L3: dialling each other at once ends with one link, whichever way', async () => {
+    const relay = await relayNode();
+    for (const way of ['direct', 'introduced'] as const) {
+      const [a, b] = [await nodePeer(relay), await nodePeer(relay)];
+      await Promise.all([untilReachable(a), untilReachable(b)]);
+      const open = { a: new Set<Link>(), b: new Set<Link>() };
+      const use = (links: Set<Link>, link: Link): void => {
+        links.add(link);
+        void link.closed.then(() => links.delete(link));
+      };
+      a.accept(protocol, (link) => use(open.a, link));
+      b.accept(protocol, (link) => use(open.b, link));
+      const addresses = (of: Network): string[] =>
+        of.addresses.filter((address) => isIntroduced(address) === (way === 'introduced'));
+      await Promise.all([
+        a.open(b.self, protocol, { addresses: addresses(b) }).then((link) => use(open.a, link)),
+        b.open(a.self, protocol, { addresses: addresses(a) }).then((link) => use(open.b, link)),
+      ]);
+      for (const links of [open.a, open.b]) {
+        while (links.size > 1) await Promise.race([...links].map((link) => link.closed));
+      }
+      const [ofA] = open.a;
+      const [ofB] = open.b;
+      const came = new Promise<Uint8Array>((resolve) => ofB?.onFrame(resolve));
+      await ofA?.send(Uint8Array.of(9));
+      expect(await came).toEqual(Uint8Array.of(9));
+    }
+  });
+
+  it('fresh dials through the relay never hang on the closing init channel', async () => {
+    const relay = await relayNode();
+    const b = await nodePeer(relay);
+    await untilReachable(b);
+    b.accept(protocol, () => undefined);
+    for (let i = 0; i < 12; i++) {
+      const a = await createNetwork({ ...through(relay), listen: false });
+      const link = await a.open(b.self, protocol, { addresses: b.addresses.filter(isIntroduced) });
+      expect(link.relayed).toBe(false);
+      await a.stop();
+    }
+  });
+
+  it('L6: no link runs through the relay unless both ends allow it', async () => {
+    const relay = await relayNode();
+    const strict = await relayedPeer(relay);
+    const lenient = await relayedPeer(relay, { allowRelayed: true });
+    for (const network of [strict, lenient])
+      network.accept(protocol, (link) => link.onFrame((frame) => link.send(frame)));
+    const connected = (network: Network): Promise<void> =>
+      until(network, () => network.connections.some(({ isRelay }) => isRelay));
+    await Promise.all([strict, lenient].map(connected));
+    const refused = await failureOf(strict.open(lenient.self, protocol));
+    expect(refused.code).toBe('link-unreachable');
+    expect(refused.message).toContain('relay');
+
+    const asker = await relayedPeer(relay, { allowRelayed: true });
+    await connected(asker);
+    const link = await asker.open(lenient.self, protocol);
+    expect(link.relayed).toBe(true);
+    const echoed = new Promise<Uint8Array>((resolve) => link.onFrame(resolve));
+    await link.send(Uint8Array.of(1, 2));
+    expect(await echoed).toEqual(Uint8Array.of(1, 2));
+    expect(asker.connections).toContainEqual({ peer: lenient.self, transport: 'relayed', isRelay: false });
+  });
+
+  it('says unreachable at once where a peer announced nothing that may be dialled', async () => {
+    const relay = await relayNode();
+    const a = await nodePeer(relay, { allowPrivateAddresses: false });
+    const addresses = ['/ip4/127.0.0.1/udp/9/webrtc-direct/certhash/uEiDikp5KVUgkLta1EjUN-IKbHk-dUBg8VzKgf5nXxLK46w'];
+    const refused = await failureOf(a.open(randomIdentity().peer, protocol, { addresses }));
+    expect(refused.code).toBe('link-unreachable');
+    expect(refused.message).toContain('none of its 1 addresses');
+    expect(a.addresses.filter((address) => !isIntroduced(address))).toEqual([]);
+  });
+});
