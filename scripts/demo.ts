@@ -94,13 +94,13 @@ async function ask(page: Page, question: string): Promise<void> {
     process.stdout.write(text.slice(printed.length));
     printed = text;
   });
+  // Nothing in here may have a name: tsx marks named functions for Node, and the page does not know its mark.
   await page.evaluate(() => {
-    const report = () => {
+    new MutationObserver(() => {
       const answers = document.querySelectorAll('[data-testid="answer"]');
       const text = answers.item(answers.length - 1)?.textContent.trim() ?? '';
       if (text !== '') void window.unfedDemoText?.(text);
-    };
-    new MutationObserver(report).observe(document.body, { childList: true, characterData: true, subtree: true });
+    }).observe(document.body, { childList: true, characterData: true, subtree: true });
   });
   await page.getByTestId('prompt').fill(question);
   await page.getByTestId('send').click();
@@ -114,7 +114,8 @@ async function ask(page: Page, question: string): Promise<void> {
   const answer = (await page.getByTestId('answer').last().innerText()).trim();
   process.stdout.write(answer.startsWith(printed) ? answer.slice(printed.length) : `\n${answer}`);
   console.log(`\n\n${oneLine(await stats.innerText())}`);
-  console.log(`route: ${oneLine((await page.getByTestId('route').last().textContent()) ?? '')}`);
+  const hops = await page.getByTestId('route').last().locator('li').allTextContents();
+  console.log(`route: you → ${hops.map(oneLine).join(' → ')} → you`);
 }
 
 function oneLine(text: string): string {
