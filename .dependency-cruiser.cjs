@@ -16,7 +16,8 @@ const levels = {
 /** Neighbours on one level that the drawing needs. */
 const neighbours = { engine: ['model'] };
 
-const tests = '\\.(test|suite)\\.ts$';
+/** Tests, the suites that several tests share, and what they are made from. */
+const tests = '\\.(test|suite|fixture)\\.ts$';
 const tools = '^(scripts|bench|e2e)/';
 const configs = '^[^/]+\\.(config\\.(ts|js)|cjs)$';
 const nodePlaces = ['^apps/(relay|node|cli)/', tools, configs, '\\.node\\.ts$', tests, '^packages/testing/'];
@@ -65,6 +66,13 @@ module.exports = {
       to: { path: '^packages/testing/' },
     },
     {
+      name: 'fixtures-are-for-tests',
+      comment: 'only tests and tools import tests, suites and fixtures',
+      severity: 'error',
+      from: { pathNot: [tests, '^(bench|e2e)/', '^packages/testing/'] },
+      to: { path: `^(packages|apps)/.*${tests}` },
+    },
+    {
       name: 'testing-below-client',
       comment: 'packages/testing stands beside the packages of level 1, so that those above may use it in their tests',
       severity: 'error',
@@ -85,10 +93,10 @@ module.exports = {
     },
     {
       name: 'tools-by-name',
-      comment: 'tools import packages by name',
+      comment: 'tools import packages by name; suites and fixtures, which no package exports, by path',
       severity: 'error',
       from: { path: [tools, configs] },
-      to: { path: '^packages/', dependencyTypes: ['local'], dependencyTypesNot: ['aliased-workspace'] },
+      to: { path: '^packages/', pathNot: tests, dependencyTypes: ['local'], dependencyTypesNot: ['aliased-workspace'] },
     },
     {
       name: 'node-in-its-places',

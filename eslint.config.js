@@ -3,7 +3,7 @@ import svelte from 'eslint-plugin-svelte';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const testFiles = ['**/*.test.ts', '**/*.suite.ts', 'e2e/**/*.ts', 'packages/testing/**/*.ts'];
+const testFiles = ['**/*.test.ts', '**/*.suite.ts', '**/*.fixture.ts', 'e2e/**/*.ts', 'packages/testing/**/*.ts'];
 const nodeFiles = ['apps/{relay,node,cli}/**/*.ts', '{scripts,bench,e2e}/**/*.ts', '**/*.node.ts', '*.config.ts'];
 const configFiles = [
   '**/*.d.ts',

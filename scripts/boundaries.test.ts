@@ -52,6 +52,7 @@ beforeEach(() => {
   }
   writePackage('apps/relay', '@unfed/relay', ['@unfed/client']);
   write('apps/relay/src/main.ts', "import '@unfed/client';\nimport 'node:fs';\nimport './relay.ts';\n");
+  write('packages/model/src/fuzz.fixture.ts', "import './index.ts';\n");
   write('apps/relay/src/relay.ts', 'export const relay = 1;\n');
   write('scripts/start.ts', "import '@unfed/client';\nimport '../apps/relay/src/main.ts';\nimport 'node:path';\n");
 });
@@ -101,6 +102,7 @@ const bad: [rule: string, path: string, text: string][] = [
   ['packages-below-apps', 'packages/client/src/bad.ts', "export * from '../../../apps/relay/src/relay.ts';"],
   ['apps-apart', 'apps/node/src/bad.ts', "export * from '../../relay/src/relay.ts';"],
   ['testing-is-for-tests', 'packages/model/src/bad.ts', "export * from '@unfed/testing';"],
+  ['fixtures-are-for-tests', 'packages/model/src/bad.ts', "export * from './fuzz.fixture.ts';"],
   ['testing-below-client', 'packages/testing/src/bad.ts', "export * from '@unfed/client';"],
   ['across-by-name', 'packages/model/src/bad.ts', "export * from '../../protocol/src/index.ts';"],
   ['across-by-name', 'apps/relay/src/bad.ts', "export * from '../../../packages/client/src/index.ts';"],
@@ -138,6 +140,10 @@ describe('imports', () => {
   it('a dependency that nothing uses is refused', async () => {
     writePackage('packages/swarm', '@unfed/swarm', ['@unfed/protocol', 'unlisted']);
     expect(await refusals('packages/swarm/src/more.ts', "import './index.ts';\n")).toContain('package-json');
+  });
+
+  it('e2e may reach a suite, which no package exports, by its path', async () => {
+    expect(await refusals('e2e/good.spec.ts', "import '../packages/model/src/fuzz.fixture.ts';\n")).toEqual([]);
   });
 
   it('tests may use testing, Node and libp2p', async () => {

@@ -54,7 +54,7 @@ function workspaceDrift(root: string, result: ICruiseResult): Violation[] {
 }
 
 function isTest(path: string): boolean {
-  return /\.(test|suite)\.ts$/.test(path);
+  return /\.(test|suite|fixture)\.ts$/.test(path);
 }
 
 /** `@scope/name/deep/file` → `@scope/name`; `name/deep` → `name`. */
