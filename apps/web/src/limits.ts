@@ -6,6 +6,9 @@ export const relayFetchTimeoutMs = 8_000;
 export const relayRetryFirstMs = 1_000;
 export const relayRetryMaxMs = 30_000;
 
+/** How long after connecting a pool without volunteers may only be one whose volunteers are not known yet. */
+export const directoryGraceMs = 700;
+
 /** What one question may hold before it is counted in tokens. */
 export const questionCharsMax = 100_000;
 export const conversationTurnsMax = 200;

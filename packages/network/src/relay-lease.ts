@@ -49,7 +49,8 @@ export class RelayLease {
         await this.#whileOpen(connection, signal);
         error = 'the relay closed the connection';
       } catch (cause) {
-        error = errorText(cause);
+        // A WebSocket that cannot be opened rejects with its bare event, which says nothing more.
+        error = cause instanceof Event ? 'the connection was refused' : errorText(cause);
       }
       if (signal.aborted) return;
       const waitMs = backOffMs(Math.max(0, attempt), limits.relayRetryFirstMs, limits.relayRetryMaxMs);

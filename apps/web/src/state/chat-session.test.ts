@@ -1,4 +1,4 @@
-import type { AnswerEvent, Chat, DonationState, NetworkView, Peer, RelayInfo } from '@unfed/client';
+import type { AnswerEvent, Chat, DonationState, NetworkView, Peer, RelayInfo, StageView } from '@unfed/client';
 import { RemoteError, manifestHash, type PeerId } from '@unfed/protocol';
 import { describe, expect, it } from 'vitest';
 import { ChatSession } from './chat-session.ts';
@@ -9,6 +9,14 @@ import { memoryStorage } from './storage.ts';
 
 const manifest = manifestHash('ab'.repeat(32));
 const info: RelayInfo = { peer: 'relay', addresses: ['/x'], iceServers: [], models: [] };
+const stage: StageView = {
+  peer: 'other' as PeerId,
+  span: { first: 0, last: 2 },
+  backend: 'wasm',
+  stepsPerSecond: 9,
+  queueLength: 0,
+  self: false,
+};
 const end: AnswerEvent = {
   kind: 'end',
   reason: 'eos',
@@ -26,7 +34,7 @@ type Answer = Chat['answer'];
 function peerWith(answer: Answer, contextLength = 100): Peer {
   const network: NetworkView = {
     relay: { kind: 'connected' },
-    pools: [{ manifest, name: 'demo', layers: 2, coverage: [1, 1], stages: [] }],
+    pools: [{ manifest, name: 'demo', layers: 2, coverage: [1, 1], stages: [stage] }],
     forwarders: [],
     connections: [],
   };

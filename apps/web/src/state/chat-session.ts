@@ -189,16 +189,29 @@ export class ChatSession extends ObservableValue<ChatView> {
     say();
     const stopSaying = connection.onChange(say);
     try {
-      const ready = await connection.until((view) => {
-        const pool = chosenPool(view, this.view.manifest);
-        if (view.failure !== undefined) return view.failure;
-        return view.peer === undefined || pool === undefined ? undefined : { peer: view.peer, pool };
-      }, signal);
+      const ready = await connection.until((view) => this.#readyIn(view), signal);
       if (typeof ready === 'string') throw new Error(ready);
-      return ready;
+      if (ready.pool.stages.length > 0) return ready;
+      // Just connected, the directory may still be on its way; after that, it is the route's to say who is missing.
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(limits.directoryGraceMs)]);
+      const served = ({ network }: ConnectionView) =>
+        network?.pools.find((pool) => pool.manifest === ready.pool.manifest && pool.stages.length > 0);
+      const pool = await connection.until(served, patience).catch(() => ready.pool);
+      signal.throwIfAborted();
+      return { ...ready, pool };
     } finally {
       stopSaying();
     }
+  }
+
+  /** @returns undefined while there is nothing to do but wait; a text where waiting is in vain */
+  #readyIn(view: ConnectionView): Ready | string | undefined {
+    if (view.failure !== undefined) return view.failure;
+    const pool = chosenPool(view, this.view.manifest);
+    if (view.peer === undefined || pool === undefined) return undefined;
+    // Without the relay, only volunteers that are known already can be asked.
+    if (pool.stages.length === 0 && view.relay.kind !== 'connected') return undefined;
+    return { peer: view.peer, pool };
   }
 
   async #agreed(id: number, pool: PoolView, signal: AbortSignal): Promise<void> {
@@ -232,9 +245,9 @@ export class ChatSession extends ObservableValue<ChatView> {
   }
 }
 
-function waitingFor(view: ConnectionView): string {
-  if (view.relay.kind === 'retrying') return strings.chat.waiting.relayAgain;
-  return view.peer === undefined ? strings.chat.waiting.relay : strings.chat.waiting.pool;
+function waitingFor({ relay }: ConnectionView): string {
+  if (relay.kind === 'retrying') return strings.chat.waiting.relayAgain;
+  return relay.kind === 'connecting' ? strings.chat.waiting.relay : strings.chat.waiting.pool;
 }
 
 function failed(error: unknown): Turn['state'] {
