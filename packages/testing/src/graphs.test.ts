@@ -39,7 +39,7 @@ async function session(model: Uint8Array, folder: string, files: readonly Extern
   });
 }
 
-/** One span with its growing caches. */
+/** One span. What is returned starts a session with caches of its own, which grow with every step. */
 async function openSpan({ folder, manifest }: ModelFolder, span: Span) {
   const { architecture, quantization } = manifest;
   const graph = spanGraph(architecture, quantization, span);
@@ -47,29 +47,31 @@ async function openSpan({ folder, manifest }: ModelFolder, span: Span) {
   expect([...runner.inputNames].sort()).toEqual([...graph.inputs].sort());
   expect([...runner.outputNames].sort()).toEqual([...graph.outputs].sort());
   const empty = () => new Tensor('float32', new Float32Array(), [1, architecture.kvHeads, 0, graph.cacheHeadSize]);
-  const caches = graph.caches.map(() => ({ key: empty(), value: empty() }));
-  let total = 0;
-  return async (hidden: Float32Array): Promise<Float32Array> => {
-    const positions = hidden.length / architecture.width;
-    total += positions;
-    const feeds: Record<string, Tensor> = {
-      hidden: new Tensor('float32', hidden, [1, positions, architecture.width]),
-      seqlens_k: new Tensor('int32', Int32Array.of(total - 1), [1]),
-      total_sequence_length: new Tensor('int32', Int32Array.of(total), [1]),
+  return () => {
+    const caches = graph.caches.map(() => ({ key: empty(), value: empty() }));
+    let total = 0;
+    return async (hidden: Float32Array): Promise<Float32Array> => {
+      const positions = hidden.length / architecture.width;
+      total += positions;
+      const feeds: Record<string, Tensor> = {
+        hidden: new Tensor('float32', hidden, [1, positions, architecture.width]),
+        seqlens_k: new Tensor('int32', Int32Array.of(total - 1), [1]),
+        total_sequence_length: new Tensor('int32', Int32Array.of(total), [1]),
+      };
+      graph.caches.forEach(({ pastKey, pastValue }, i) => {
+        feeds[pastKey] = caches[i].key;
+        feeds[pastValue] = caches[i].value;
+      });
+      const results = await runner.run(feeds);
+      graph.caches.forEach(({ presentKey, presentValue }, i) => {
+        caches[i] = { key: results[presentKey], value: results[presentValue] } as (typeof caches)[0];
+      });
+      return results['hidden_out'].data as Float32Array;
     };
-    graph.caches.forEach(({ pastKey, pastValue }, i) => {
-      feeds[pastKey] = caches[i].key;
-      feeds[pastValue] = caches[i].value;
-    });
-    const results = await runner.run(feeds);
-    graph.caches.forEach(({ presentKey, presentValue }, i) => {
-      caches[i] = { key: results[presentKey], value: results[presentValue] } as (typeof caches)[0];
-    });
-    return results['hidden_out'].data as Float32Array;
   };
 }
 
-/** A whole model cut into `stages`, from tokens to the states after every stage and the logits. */
+/** A model cut into `stages`: starts sessions, whose steps go from tokens to the states after every stage and the logits. */
 async function openModel(model: ModelFolder, stages: number) {
   const { architecture, quantization } = model.manifest;
   const edges = Array.from({ length: stages + 1 }, (_, i) => Math.floor((i * architecture.layers) / stages));
@@ -77,12 +79,15 @@ async function openModel(model: ModelFolder, stages: number) {
   const head = headGraph(architecture, quantization);
   const headSession = await session(head.model, model.folder, head.externalFiles);
   const embedding = await readFile(join(model.folder, shardFileName(embeddingShard)));
-  return async (ids: readonly number[]) => {
-    const states = [embeddingRows({ architecture, quantization }, embedding, ids)];
-    for (const span of spans) states.push(await span(states.at(-1)!));
-    const hidden = new Tensor('float32', states.at(-1)!, [ids.length, architecture.width]);
-    const { logits } = await headSession.run({ hidden });
-    return { states, logits: logits.data as Float32Array };
+  return () => {
+    const started = spans.map((start) => start());
+    return async (ids: readonly number[]) => {
+      const states = [embeddingRows({ architecture, quantization }, embedding, ids)];
+      for (const step of started) states.push(await step(states.at(-1)!));
+      const hidden = new Tensor('float32', states.at(-1)!, [ids.length, architecture.width]);
+      const { logits } = await headSession.run({ hidden });
+      return { states, logits: logits.data as Float32Array };
+    };
   };
 }
 
@@ -164,7 +169,7 @@ describe('graphs agree with the reference within 1e-4 of the largest value, 40 p
     const dir = join(scratch, rule.replaceAll(/\W+/g, '-'));
     const { architecture, weights, shapes } = await randomHuggingFaceFolder({ ...checkpoint, dir, seed: 7 });
     const model = await addModel({ folder: dir, out: join(scratch, 'shards'), quantize });
-    const run = await openModel(model, architecture.layers);
+    const run = (await openModel(model, architecture.layers))();
     const random = seededRandom(11);
     const ids = Array.from({ length: 43 }, () => Math.floor(random() * architecture.vocabulary));
     const reference = referenceForward(architecture, quantize === 'int4' ? asStored(weights, shapes) : weights, ids);
@@ -193,7 +198,7 @@ describe('where a model is cut changes no bit', () => {
     const model = await addModel({ folder: dir, out: join(scratch, 'shards'), quantize: 'int4' });
     const ids = Array.from({ length: 40 }, (_, i) => (i * 37) % 96);
     const bits = async (stages: number): Promise<string> => {
-      const run = await openModel(model, stages);
+      const run = (await openModel(model, stages))();
       const results = [await run(ids), await run([5]), await run([6])];
       return results.map(({ states, logits }) => hex(states.at(-1)!) + hex(logits)).join();
     };
@@ -206,13 +211,14 @@ function hex(values: Float32Array): string {
   return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex');
 }
 
-async function greedy(model: ModelFolder, { ids, tokensMax, endTokens }: Greedy): Promise<number[]> {
-  const run = await openModel(model, 1);
+type Run = ReturnType<Awaited<ReturnType<typeof openModel>>>;
+
+async function greedy(run: Run, { ids, tokensMax, endTokens }: Greedy): Promise<number[]> {
   const answer: number[] = [];
   let step: readonly number[] = ids;
   while (answer.length < tokensMax && !endTokens.has(answer.at(-1) ?? -1)) {
     const { logits } = await run(step);
-    step = [argmax(logits.subarray(-model.manifest.architecture.vocabulary))];
+    step = [argmax(logits.subarray(-logits.length / step.length))];
     answer.push(...step);
   }
   return answer;
@@ -236,12 +242,26 @@ describe('the demo model in int4', () => {
   }
 
   test('continues every prompt as it is known to', async () => {
-    const model = await ensureDemoModel(join(scratch, 'demo'));
+    const start = await openModel(await ensureDemoModel(join(scratch, 'demo')), 1);
     const prompts = (await json(join(demoModelFolder, 'prompts.json'))) as Prompt[];
     for (const { ids, greedy4 } of prompts.filter((prompt) => prompt.smallestMargin >= 0.05)) {
-      expect(await greedy(model, { ids, tokensMax: greedy4.length, endTokens: new Set() })).toEqual(greedy4);
+      expect(await greedy(start(), { ids, tokensMax: greedy4.length, endTokens: new Set() })).toEqual(greedy4);
     }
   });
+
+  test('answers every question as it was taught', async () => {
+    const start = await openModel(await ensureDemoModel(join(scratch, 'demo')), 2);
+    const tokenizer = loadTokenizer({
+      tokenizerJson: await json(join(demoModelFolder, 'tokenizer.json')),
+      tokenizerConfig: await json(join(demoModelFolder, 'tokenizer_config.json')),
+    });
+    const questions = (await json(join(demoModelFolder, 'questions.json'))) as { question: string; answer: string }[];
+    const { endTokens } = tokenizer;
+    for (const { question, answer } of questions) {
+      const ids = tokenizer.encodeChat([{ role: 'user', content: question }]);
+      expect(tokenizer.decode(await greedy(start(), { ids, tokensMax: 128, endTokens })), question).toBe(answer);
+    }
+  }, 120_000);
 });
 
 const outsideModel = fileURLToPath(new URL('../../../../shared/models/stories260k', import.meta.url));
@@ -257,7 +277,7 @@ describe.runIf(existsSync(outsideModel))('stories260k, which was trained elsewhe
     });
     const ids = tokenizer.encode('Once upon a time');
     expect(ids[0]).toBe(1);
-    const answer = await greedy(model, { ids, tokensMax: 90, endTokens: new Set() });
+    const answer = await greedy((await openModel(model, 1))(), { ids, tokensMax: 90, endTokens: new Set() });
     const stream = tokenizer.streamDecoder();
     const text = [...ids, ...answer].map((id) => stream.push(id)).join('') + stream.end();
     expect(text).toBe(tokenizer.decode([...ids, ...answer]));
