@@ -223,12 +223,12 @@ class DirectChat implements OpenChat {
   /** What was announced before the relay was lost still counts, for as long as it is valid. */
   async #directoryReady(signal: AbortSignal | undefined): Promise<void> {
     const { network } = this.#parts;
-    const ready = () => network.relayState.kind === 'connected' || network.directory.announcements().length > 0;
+    const ready = () => network.directory.whole;
     if (ready()) return;
     const timeout = AbortSignal.timeout(limits.directoryWaitMsMax);
     const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
     await new Promise<void>((resolve, reject) => {
-      const unlisten = network.onChange(() => {
+      const unlisten = network.directory.onChange(() => {
         if (!ready()) return;
         unlisten();
         resolve();

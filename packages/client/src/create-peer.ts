@@ -34,7 +34,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     operator: options.operator ?? null,
   });
   const changes = new Changes();
-  const stopListening = network.onChange(changes.notify);
+  const stopListening = [network.onChange(changes.notify), network.directory.onChange(changes.notify)];
   const donation = createDonation({ platform, network, links, source, announcer, onChange: changes.notify });
   const known = knownModels(options, { network, source, onChange: changes.notify });
   const chats = new Map<ManifestHash, Promise<OpenChat>>();
@@ -82,7 +82,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       await donation.stop();
       announcer.stop();
       links.stop();
-      stopListening();
+      for (const stop of stopListening) stop();
       changes.stop();
       await network.stop();
     },

@@ -48,6 +48,10 @@ export class DirectoryFollower implements Directory {
     this.#sweeper = setInterval(() => this.sweep(), limits.directorySweepMs);
   }
 
+  get whole(): boolean {
+    return this.#byRelay.size > 0;
+  }
+
   announcements(): readonly Announcement[] {
     this.#merged ??= this.#merge();
     return this.#merged;

@@ -30,6 +30,8 @@ export interface NetworkOptions {
 }
 
 export interface AnnouncedDirectory extends Directory {
+  /** Whether a relay has sent all it holds since this peer started: before that, an absent peer means nothing. */
+  readonly whole: boolean;
   /** Keeps these signed bytes announced at every relay, also after reconnecting; null withdraws. */
   announce(envelope: Uint8Array | null): void;
 }
