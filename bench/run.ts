@@ -2,8 +2,9 @@
  * `npm run bench -- NAME [options]`: runs the function `bench` of bench/NAME.ts, prints its result as a table for people
  * on stderr, and as one line of JSON, the last on stdout.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
 import { errorText, InvalidValueError } from '@unfed/protocol';
 
 interface Benchmark {
@@ -11,13 +12,12 @@ interface Benchmark {
   readonly bench: (args: readonly string[]) => Promise<object>;
 }
 
-const notBenchmarks = ['run', 'measure', 'limits'];
-
+/** Files of this folder that export `bench`; the others are parts of these. */
 function names(): string[] {
   return readdirSync(import.meta.dirname)
     .filter((file) => /^[a-z0-9-]+\.ts$/.test(file))
-    .map((file) => file.slice(0, -'.ts'.length))
-    .filter((name) => !notBenchmarks.includes(name));
+    .filter((file) => /^export (async )?function bench\(/m.test(readFileSync(join(import.meta.dirname, file), 'utf8')))
+    .map((file) => file.slice(0, -'.ts'.length));
 }
 
 /** Rows `path value`, nested keys joined by dots. */
