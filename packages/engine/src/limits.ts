@@ -20,3 +20,6 @@ export const measureMsMax = 4000;
 /** Steps and time for the short benchmark that chooses between backends. */
 export const compareSteps = 5;
 export const compareMsMax = 2000;
+
+/** How long a worker may take to end a step and give its memory back in order; then it is ended. */
+export const disposeMsMax = 1000;

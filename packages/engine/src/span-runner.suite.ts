@@ -3,7 +3,14 @@
  * A case throws when its rule is broken.
  */
 import { embeddingRows } from '@unfed/model';
-import { embeddingShard, randomSessionId, type Architecture, type SessionId, type Span } from '@unfed/protocol';
+import {
+  DecodeError,
+  embeddingShard,
+  randomSessionId,
+  type Architecture,
+  type SessionId,
+  type Span,
+} from '@unfed/protocol';
 import type { Engine, SpanRunner, SpanSpec } from './engine.ts';
 import { randomHidden, randomShard } from './random-model.ts';
 
@@ -257,6 +264,28 @@ export const spanRunnerSuite: readonly SuiteCase[] = [
     async run(engine) {
       const short = async (id: Parameters<typeof suiteShards>[0]) => (await suiteShards(id)).subarray(1);
       await fails('shard-size', engine.loadSpan(suiteSpec(firstTwo), short));
+    },
+  },
+  {
+    name: 'what the reader throws comes back as it is',
+    async run(engine) {
+      const thrown = new DecodeError('shard', 'good bytes', 'bad bytes');
+      const loading = engine.loadSpan(suiteSpec(firstTwo), () => Promise.reject(thrown));
+      equal(await loading.catch((error: unknown) => error), thrown);
+    },
+  },
+  {
+    name: "a shard's bytes are the reader's again once the span is loaded",
+    async run(engine) {
+      const given: Uint8Array[] = [];
+      const runner = await engine.loadSpan(suiteSpec(firstTwo), async (id) => {
+        given.push(await suiteShards(id));
+        return given[given.length - 1];
+      });
+      const before = await pass(runner, { session: await opened(runner), from: 0, to: 8 });
+      for (const shard of given) shard.fill(0);
+      same(await pass(runner, { session: await opened(runner), from: 0, to: 8 }), before);
+      await runner.dispose();
     },
   },
   {

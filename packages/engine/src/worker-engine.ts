@@ -13,6 +13,7 @@ import type {
   SpanStep,
 } from './engine.ts';
 import { EngineDisposedError, RuntimeFailedError } from './errors.ts';
+import * as limits from './limits.ts';
 import { RunnerWidths } from './runner-widths.ts';
 import {
   carryTypedErrors,
@@ -100,7 +101,9 @@ export class WorkerEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
-    await this.#process.call((api) => api.disposeAll()).catch(() => undefined);
+    const disposed = this.#process.call((api) => api.disposeAll()).catch(() => undefined);
+    const tooLate = new Promise((resolve) => setTimeout(resolve, limits.disposeMsMax));
+    await Promise.race([disposed, tooLate]);
     this.#process.end(new EngineDisposedError());
   }
 
@@ -109,10 +112,16 @@ export class WorkerEngine implements Engine {
     shards: ShardReader,
     { signal, onProgress }: LoadOptions,
   ): Promise<Handle> {
+    let readerFailure: { readonly error: unknown } | null = null;
     const callbacks = proxy<LoadCallbacks>({
       async readShard(id) {
-        signal?.throwIfAborted();
-        return shards(id);
+        try {
+          signal?.throwIfAborted();
+          return await shards(id);
+        } catch (error) {
+          readerFailure = { error };
+          throw error;
+        }
       },
       progress: (note) => onProgress?.(note),
     });
@@ -120,13 +129,18 @@ export class WorkerEngine implements Engine {
     try {
       handle = await this.#process.call((api) => ask(api, callbacks));
     } catch (error) {
-      signal?.throwIfAborted();
+      // What the reader threw keeps its class: it only passed through the worker.
+      throwAgain(readerFailure);
       throw error;
     }
     if (signal?.aborted === true) await this.#process.call((api) => api.dispose(handle));
     signal?.throwIfAborted();
     return handle;
   }
+}
+
+function throwAgain(failure: { readonly error: unknown } | null): void {
+  if (failure !== null) throw failure.error;
 }
 
 class WorkerSpanRunner implements SpanRunner {

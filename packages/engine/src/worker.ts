@@ -1,7 +1,7 @@
 /** The engine's worker: a runtime behind comlink. Started by index.ts, once for every backend that is tried. */
-import { expose, transfer } from 'comlink';
+import { expose, releaseProxy, transfer, type Remote } from 'comlink';
 import type { SessionId } from '@unfed/protocol';
-import type { Ends, SpanRunner, SpanSpec, SpanStep } from './engine.ts';
+import type { Ends, LoadOptions, ShardReader, SpanRunner, SpanSpec, SpanStep } from './engine.ts';
 import { loadEnds } from './ends.ts';
 import { BackendUnavailableError, EngineDisposedError } from './errors.ts';
 import { compareMs } from './measure.ts';
@@ -51,7 +51,7 @@ class EngineWorker implements WorkerApi {
   }
 
   async loadSpan(spec: SpanSpec, callbacks: LoadCallbacks): Promise<Handle> {
-    const runner = await loadSpan(this.#started(), spec, loadOptions(callbacks));
+    const runner = await loadWith(callbacks, (options) => loadSpan(this.#started(), spec, options));
     this.#runners.set(++this.#handles, runner);
     return this.#handles;
   }
@@ -73,7 +73,7 @@ class EngineWorker implements WorkerApi {
   }
 
   async loadEnds(spec: EndsSpec, callbacks: LoadCallbacks): Promise<Handle> {
-    const ends = await loadEnds(this.#started(), spec, loadOptions(callbacks));
+    const ends = await loadWith(callbacks, (options) => loadEnds(this.#started(), spec, options));
     this.#ends.set(++this.#handles, ends);
     return this.#handles;
   }
@@ -112,11 +112,19 @@ function find<T>(loaded: ReadonlyMap<Handle, T>, handle: Handle): T {
   return found;
 }
 
-function loadOptions(callbacks: LoadCallbacks) {
-  return {
-    shards: (id: Parameters<LoadCallbacks['readShard']>[0]) => callbacks.readShard(id),
-    onProgress: (note: string) => void callbacks.progress(note),
-  };
+/** Loads with the page's callbacks, and lets go of their port afterwards. */
+async function loadWith<T>(
+  callbacks: LoadCallbacks,
+  load: (options: LoadOptions & { shards: ShardReader }) => Promise<T>,
+): Promise<T> {
+  try {
+    return await load({
+      shards: (id) => callbacks.readShard(id),
+      onProgress: (note) => void callbacks.progress(note),
+    });
+  } finally {
+    (callbacks as Remote<LoadCallbacks> & LoadCallbacks)[releaseProxy]();
+  }
 }
 
 function moved(numbers: Float32Array): Float32Array {
