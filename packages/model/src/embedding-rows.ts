@@ -41,7 +41,7 @@ export function embeddingRows(
 
   function layoutScales() {
     const { offset, shape } = tensorIn(layout, 'embedding.scales');
-    return { offset, blocks: shape[1] ?? 0 };
+    return { offset, blocks: shape[1] };
   }
 }
 

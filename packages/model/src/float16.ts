@@ -6,7 +6,7 @@ const bits = new Uint32Array(float.buffer);
 /** @returns the 16 bits of the half nearest to `value`; infinite from 65,520 on */
 export function halfBits(value: number): number {
   float[0] = value;
-  const word = bits[0] ?? 0;
+  const word = bits[0];
   const sign = (word >>> 16) & 0x8000;
   const magnitude = word & 0x7fffffff;
   if (magnitude >= 0x7f800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00);
@@ -14,7 +14,7 @@ export function halfBits(value: number): number {
   if (magnitude < 0x38800000) {
     // Below the smallest normal half: adding 0.5 makes the float's own rounding drop the right bits.
     float[0] = Math.abs(value) + 0.5;
-    return sign | ((bits[0] ?? 0) - 0x3f000000);
+    return sign | (bits[0] - 0x3f000000);
   }
   const odd = (magnitude >>> 13) & 1;
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);

@@ -36,9 +36,9 @@ export function packRow(row: Float32Array, target: PackedRow): void {
 /** @returns weights of one row, `levels.length × 2` of them, the filled-up ones included */
 export function unpackRow({ levels, scales }: PackedRow, target: Float32Array): void {
   for (let block = 0; block < scales.length; block++) {
-    const scale = halfValue(scales[block] ?? 0);
+    const scale = halfValue(scales[block]);
     for (let i = 0; i < blockBytes; i++) {
-      const pair = levels[block * blockBytes + i] ?? 0;
+      const pair = levels[block * blockBytes + i];
       const at = block * blockInputs + 2 * i;
       target[at] = ((pair & 15) - 8) * scale;
       target[at + 1] = ((pair >>> 4) - 8) * scale;

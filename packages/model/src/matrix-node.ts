@@ -41,7 +41,7 @@ export function matrixNode(
   { name, input, rows }: { name: string; input: string; rows?: Rows },
 ): string {
   const weight = tensorIn(shard.layout, `${name}.weight`);
-  const part = rows ?? { from: 0, count: weight.shape[0] ?? 0 };
+  const part = rows ?? { from: 0, count: weight.shape[0] };
   const weights = rowsOf(graph, shard, { tensor: weight, rows: part });
   if (shard.quantization === 'none') {
     const transposed = graph.node('Transpose', [weights], { attributes: { perm: [1, 0] } });
@@ -52,7 +52,7 @@ export function matrixNode(
   return graph.node('MatMulNBits', [input, weights, scalesFloat], {
     microsoft: true,
     attributes: {
-      K: (weight.bytes / (weight.shape[0] ?? 1) / blockBytes) * blockInputs,
+      K: (weight.bytes / weight.shape[0] / blockBytes) * blockInputs,
       N: part.count,
       bits: 4,
       block_size: blockInputs,
@@ -66,7 +66,7 @@ function rowsOf(
   shard: ShardSource,
   { tensor, rows }: { tensor: TensorLayout; rows: Rows },
 ): string {
-  const rowBytes = tensor.bytes / (tensor.shape[0] ?? 1);
+  const rowBytes = tensor.bytes / tensor.shape[0];
   const type = { int4: 'u8', f16: 'f16', f32: 'f32' } as const;
   return graph.external(`${shard.id}/${tensor.name}[${rows.from}]`, {
     type: type[tensor.kind],

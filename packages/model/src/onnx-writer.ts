@@ -62,7 +62,7 @@ export class GraphWriter {
     for (const [key, value] of Object.entries(options.attributes ?? {})) node.message(5, attribute(key, value));
     if (options.microsoft === true) node.text(7, microsoftDomain);
     this.#graph.message(1, node);
-    return outputs[0] ?? name;
+    return outputs[0];
   }
 
   /** Floats that lie in the graph itself. Added once a name. */

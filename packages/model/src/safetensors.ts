@@ -83,7 +83,7 @@ export function parseSafetensorsHeader(
       throw new DecodeError(what, 'dtype, shape and data_offsets', result.issues[0].message.slice(0, 160));
     }
     const { dtype, shape, data_offsets: offsets } = result.output;
-    const expected = shape.reduce((product, size) => product * size, elementBytes[dtype] ?? 0);
+    const expected = shape.reduce((product, size) => product * size, elementBytes[dtype]);
     if (offsets[1] - offsets[0] !== expected) {
       throw new DecodeError(what, `${expected} bytes for ${dtype} [${shape.join(', ')}]`, `${offsets[1] - offsets[0]}`);
     }

@@ -30,11 +30,12 @@ export interface Sampler {
 /** @throws InvalidValueError for options outside their range */
 export function createSampler(options: SamplerOptions = {}): Sampler {
   const { temperature = 0, topK = 0, topP = 1, repetitionPenalty = 1, seed } = options;
-  checkRange('temperature', temperature, temperature >= 0 && Number.isFinite(temperature));
-  checkRange('topK', topK, Number.isSafeInteger(topK) && topK >= 0);
-  checkRange('topP', topP, topP > 0 && topP <= 1);
-  checkRange('repetitionPenalty', repetitionPenalty, repetitionPenalty > 0 && Number.isFinite(repetitionPenalty));
-  const random = seededNumbers(seed ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+  check('temperature', temperature, { expected: '0 or more', good: temperature >= 0 && Number.isFinite(temperature) });
+  check('topK', topK, { expected: 'a whole number from 0', good: Number.isSafeInteger(topK) && topK >= 0 });
+  check('topP', topP, { expected: 'over 0 and at most 1', good: topP > 0 && topP <= 1 });
+  const finitePenalty = repetitionPenalty > 0 && Number.isFinite(repetitionPenalty);
+  check('repetitionPenalty', repetitionPenalty, { expected: 'over 0', good: finitePenalty });
+  const random = seededNumbers(seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   return {
     next(logits, history) {
       const scores = repetitionPenalty === 1 ? logits : penalized(logits, history, repetitionPenalty);
@@ -45,20 +46,14 @@ export function createSampler(options: SamplerOptions = {}): Sampler {
       return draw(candidates, weights, random() * mass) ?? best;
 
       function among(candidates: readonly number[] | undefined): Distribution {
-        return weighted(scores, candidates, { temperature, highest: scores[best] ?? 0 });
+        return weighted(scores, candidates, { temperature, highest: scores[best] });
       }
     },
   };
 }
 
-function checkRange(what: string, value: number, good: boolean): void {
-  const expected = {
-    temperature: '0 or more',
-    topK: 'a whole number from 0',
-    topP: 'over 0 and at most 1',
-    repetitionPenalty: 'over 0',
-  }[what];
-  if (!good) throw new InvalidValueError(what, expected ?? 'a number', String(value));
+function check(what: string, value: number, { expected, good }: { expected: string; good: boolean }): void {
+  if (!good) throw new InvalidValueError(what, expected, String(value));
 }
 
 /** @returns the index of the highest number, the lowest such index where several are equal */
@@ -66,7 +61,7 @@ export function argmax(values: Float32Array): number {
   let best = -1;
   let highest = -Infinity;
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? Number.NaN;
+    const value = values[i];
     if (value > highest || (best < 0 && value === highest)) {
       highest = value;
       best = i;
@@ -103,7 +98,7 @@ function weighted(
   const weights = new Float64Array(candidates?.length ?? scores.length);
   let mass = 0;
   for (let i = 0; i < weights.length; i++) {
-    const score = scores[candidates === undefined ? i : (candidates[i] ?? 0)] ?? Number.NaN;
+    const score = scores[candidates === undefined ? i : candidates[i]];
     const weight = Math.exp((score - highest) / temperature) || 0;
     weights[i] = weight;
     mass += weight;
@@ -116,7 +111,7 @@ function cutToShare(all: Distribution, scores: Float32Array, topP: number): Dist
   const share = topP * all.mass;
   // Nearly always a few tokens reach it. Tokens that were narrowed before are in order already.
   const first = all.candidates ?? highestIndices(scores, limits.samplerCandidates);
-  const weights = all.candidates === undefined ? Float64Array.from(first, (id) => all.weights[id] ?? 0) : all.weights;
+  const weights = all.candidates === undefined ? Float64Array.from(first, (id) => all.weights[id]) : all.weights;
   const cut = placeOfShare(weights, share);
   if (cut !== undefined) {
     return { candidates: first.slice(0, cut.count), weights: weights.subarray(0, cut.count), mass: cut.mass };
@@ -128,13 +123,13 @@ function cutToShare(all: Distribution, scores: Float32Array, topP: number): Dist
 function cutWhole({ weights }: Distribution, share: number): Distribution {
   const sorted = weights.slice().sort().reverse();
   const count = placeOfShare(sorted, share)?.count ?? sorted.length;
-  const lowest = sorted[count - 1] ?? 0;
+  const lowest = sorted[count - 1];
   let equal = count - sorted.indexOf(lowest);
   const candidates: number[] = [];
   weights.forEach((weight, id) => {
     if (weight > lowest || (weight === lowest && equal-- > 0)) candidates.push(id);
   });
-  const kept = Float64Array.from(candidates, (id) => weights[id] ?? 0);
+  const kept = Float64Array.from(candidates, (id) => weights[id]);
   return { candidates, weights: kept, mass: kept.reduce((sum, weight) => sum + weight, 0) };
 }
 
@@ -142,7 +137,7 @@ function cutWhole({ weights }: Distribution, share: number): Distribution {
 function placeOfShare(weights: Float64Array, share: number): { count: number; mass: number } | undefined {
   let mass = 0;
   for (let i = 0; i < weights.length; i++) {
-    mass += weights[i] ?? 0;
+    mass += weights[i];
     if (mass >= share) return { count: i + 1, mass };
   }
   return undefined;
@@ -153,7 +148,7 @@ function draw(candidates: readonly number[] | undefined, weights: Float64Array, 
   let left = point;
   let last: number | undefined;
   for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] ?? 0;
+    const weight = weights[i];
     if (weight === 0) continue;
     last = i;
     left -= weight;
@@ -165,15 +160,15 @@ function draw(candidates: readonly number[] | undefined, weights: Float64Array, 
 /** @returns the indices of the `count` highest numbers, highest first, lower index first among equals: a heap of that size */
 export function highestIndices(values: Float32Array, count: number): number[] {
   const below = (a: number, b: number) => {
-    const x = values[a] ?? 0;
-    const y = values[b] ?? 0;
+    const x = values[a];
+    const y = values[b];
     return x < y || (x === y && a > b);
   };
   const heap: number[] = [];
   // A later index beats the lowest of a full heap only with a higher number.
   let lowest = -Infinity;
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? Number.NaN;
+    const value = values[i];
     const full = heap.length === count;
     if (Number.isNaN(value) || (full && value <= lowest)) continue;
     if (full) {
@@ -183,7 +178,7 @@ export function highestIndices(values: Float32Array, count: number): number[] {
       heap.push(i);
       siftUp(heap, below);
     }
-    lowest = values[heap[0] ?? 0] ?? 0;
+    lowest = values[heap[0]];
   }
   return heap.sort((a, b) => (below(a, b) ? 1 : -1));
 }
@@ -194,7 +189,7 @@ function siftUp(heap: number[], below: Below): void {
   let at = heap.length - 1;
   while (at > 0) {
     const parent = (at - 1) >> 1;
-    if (!below(heap[at] ?? 0, heap[parent] ?? 0)) return;
+    if (!below(heap[at], heap[parent])) return;
     swap(heap, at, parent);
     at = parent;
   }
@@ -205,7 +200,7 @@ function siftDown(heap: number[], below: Below): void {
   for (;;) {
     let lowest = at;
     for (const child of [2 * at + 1, 2 * at + 2]) {
-      if (child < heap.length && below(heap[child] ?? 0, heap[lowest] ?? 0)) lowest = child;
+      if (child < heap.length && below(heap[child], heap[lowest])) lowest = child;
     }
     if (lowest === at) return;
     swap(heap, at, lowest);
@@ -214,8 +209,8 @@ function siftDown(heap: number[], below: Below): void {
 }
 
 function swap(heap: number[], a: number, b: number): void {
-  const held = heap[a] ?? 0;
-  heap[a] = heap[b] ?? 0;
+  const held = heap[a];
+  heap[a] = heap[b];
   heap[b] = held;
 }
 

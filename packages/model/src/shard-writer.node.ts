@@ -82,28 +82,36 @@ async function writeMatrix(job: ShardJob, file: FileHandle, { layout, name, part
     const values = await checkpoint.read(part.source, from, count);
     const first = part.targetRow(from);
     const rows = part.targetRow(from + count - 1) - first + 1;
-    const blocks = places.map(({ rowBytes }) => new Uint8Array(rows * rowBytes));
+    const [weights, scales] = places.map(({ rowBytes }) => new RowBlock(rows, rowBytes));
     for (let row = 0; row < count; row++) {
       const source = values.subarray(row * part.columns, (row + 1) * part.columns);
       const target = part.targetRow(from + row) - first;
-      const [weights, scales] = blocks.map((block, i) => rowIn(block, target, places[i]?.rowBytes ?? 0));
-      if (weights === undefined) continue;
-      writeRow(moved(source, part), weights, scales);
+      writeRow(moved(source, part), weights.row(target), scales?.row(target));
     }
-    for (const [i, { offset, rowBytes }] of places.entries()) {
-      const block = blocks[i];
-      if (block !== undefined) await writeAll(file, block, offset + first * rowBytes);
-      onBytes?.(count * rowBytes);
+    for (const [i, { bytes }] of [weights, scales].filter((block) => block !== undefined).entries()) {
+      await writeAll(file, bytes, places[i].offset + first * places[i].rowBytes);
+      onBytes?.(count * places[i].rowBytes);
     }
   }
 }
 
-function placeOf({ offset, bytes, shape }: TensorLayout): { offset: number; rowBytes: number } {
-  return { offset, rowBytes: bytes / (shape[0] ?? 1) };
+/** Consecutive rows of a tensor; those not written stay zero. */
+class RowBlock {
+  readonly bytes: Uint8Array;
+  readonly #rowBytes: number;
+
+  constructor(rows: number, rowBytes: number) {
+    this.bytes = new Uint8Array(rows * rowBytes);
+    this.#rowBytes = rowBytes;
+  }
+
+  row(index: number): Uint8Array {
+    return this.bytes.subarray(index * this.#rowBytes, (index + 1) * this.#rowBytes);
+  }
 }
 
-function rowIn(block: Uint8Array, row: number, rowBytes: number): Uint8Array {
-  return block.subarray(row * rowBytes, (row + 1) * rowBytes);
+function placeOf({ offset, bytes, shape }: TensorLayout): { offset: number; rowBytes: number } {
+  return { offset, rowBytes: bytes / shape[0] };
 }
 
 /** The row with its numbers at their target columns; what follows the last is zero in the shard already. */
