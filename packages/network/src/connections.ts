@@ -1,6 +1,7 @@
 /** What there is to say of a libp2p connection: how it runs, whether it is relayed, which ones are spare. */
-import type { Connection } from '@libp2p/interface';
+import type { Connection, Libp2p } from '@libp2p/interface';
 import type { PeerId } from '@unfed/protocol';
+import * as limits from './limits.ts';
 import { isLower } from './link-rule.ts';
 
 export type TransportName = 'webrtc' | 'webrtc-direct' | 'websocket' | 'relayed';
@@ -51,4 +52,12 @@ export function spareConnections(facts: readonly ConnectionFacts[]): string[] {
     spare.push(...idle.slice(busy.length > 0 ? 0 : 1).map(({ id }) => id));
   }
   return spare;
+}
+
+/** Closes what one peer opens beyond its share, the newest first. */
+export function limitConnectionsPerPeer(libp2p: Libp2p): void {
+  libp2p.addEventListener('connection:open', ({ detail: connection }) => {
+    if (libp2p.getConnections(connection.remotePeer).length <= limits.connectionsPerPeerMax) return;
+    connection.abort(new Error(`more than ${limits.connectionsPerPeerMax} connections of one peer`));
+  });
 }

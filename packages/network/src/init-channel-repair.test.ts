@@ -12,10 +12,17 @@ class Channel extends EventTarget {
 }
 
 /** A browser's class, as far as the transport touches it; a new one each time, because it is changed. */
-function repairedConnection(): Pick<RTCPeerConnection, 'createDataChannel'> {
-  class Connection {
+function repairedConnection(): Pick<RTCPeerConnection, 'createDataChannel'> & { lose(): void } {
+  class Connection extends EventTarget {
+    connectionState: RTCPeerConnectionState = 'connected';
+
     createDataChannel(): RTCDataChannel {
       return new Channel() as EventTarget as RTCDataChannel;
+    }
+
+    lose(): void {
+      this.connectionState = 'closed';
+      this.dispatchEvent(new Event('connectionstatechange'));
     }
   }
   repairInitChannels(Connection);
@@ -26,7 +33,10 @@ function repairedConnection(): Pick<RTCPeerConnection, 'createDataChannel'> {
 /** What the dialler of @libp2p/webrtc does, one after the other. */
 async function dial(channel: RTCDataChannel): Promise<void> {
   const heard = (type: string): Promise<void> =>
-    new Promise((resolve) => channel.addEventListener(type, () => resolve(), { once: true }));
+    new Promise((resolve, reject) => {
+      channel.addEventListener(type, () => resolve(), { once: true });
+      channel.addEventListener('error', () => reject(new Error('lost')), { once: true });
+    });
   if (channel.readyState !== 'open') await heard('open');
   await heard('close');
 }
@@ -54,6 +64,17 @@ describe('the repair of the init channel', () => {
       });
     }
   }
+
+  it('fails a dial whose connection is lost, before or while it listens', async () => {
+    for (const when of ['before', 'while'] as const) {
+      const connection = repairedConnection();
+      const channel = connection.createDataChannel('init');
+      if (when === 'before') connection.lose();
+      const dialled = dial(channel);
+      if (when === 'while') connection.lose();
+      await expect(dialled).rejects.toThrow('lost');
+    }
+  });
 
   it('leaves other channels alone', () => {
     const channel = repairedConnection().createDataChannel('');

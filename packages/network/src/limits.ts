@@ -44,6 +44,8 @@ export const pendingOpensMax = 128;
 /** Streams of one protocol that one connection may open to us: the link, and its replacement while they cross. */
 export const inboundStreamsMax = 4;
 export const connectionsMax = 256;
+/** Both ways, while two cross, with the relayed one that introduced them. */
+export const connectionsPerPeerMax = 6;
 export const connectionsPendingMax = 64;
 /** New connections a second from one host; the many tabs of one machine count as one host. */
 export const connectionsPerHostPerSecondMax = 64;

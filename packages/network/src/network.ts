@@ -1,9 +1,15 @@
 /** One peer's network, put together over libp2p: relays, links, directory, heartbeat. What differs between pages and Node is given. */
-import type { PeerId as Libp2pPeerId } from '@libp2p/interface';
+import type { Connection } from '@libp2p/interface';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerId, type Directory, type Identity, type Links, type PeerId } from '@unfed/protocol';
 import { createLibp2p, type Libp2p } from 'libp2p';
-import { transportName, spareConnections, isRelayed, type ConnectionView } from './connections.ts';
+import {
+  isRelayed,
+  limitConnectionsPerPeer,
+  spareConnections,
+  transportName,
+  type ConnectionView,
+} from './connections.ts';
 import { DialPolicy, type RelayAddress } from './dial-policy.ts';
 import { Dialer } from './dialer.ts';
 import { DirectoryFollower } from './directory-follower.ts';
@@ -45,7 +51,7 @@ export interface Network extends Links {
   readonly directory: AnnouncedDirectory;
   /** Calls back after addresses, relay state or connections changed. @returns a function that stops it */
   onChange(listener: () => void): () => void;
-  /** Calls back when the last connection to a peer is gone, or a relay says that a peer without one has left. */
+  /** Calls back when the last direct connection to a peer is gone, or a relay says that a peer without one has left. */
   onPeerLeft(listener: (peer: PeerId) => void): () => void;
   stop(): Promise<void>;
 }
@@ -137,10 +143,13 @@ class Libp2pNetwork implements Network {
   }
 
   async start(): Promise<void> {
+    limitConnectionsPerPeer(this.#libp2p);
     this.#libp2p.addEventListener('connection:open', () => this.#changes.call());
-    this.#libp2p.addEventListener('connection:close', () => this.#changes.call());
+    this.#libp2p.addEventListener('connection:close', ({ detail }) => {
+      this.#changes.call();
+      this.#closed(detail);
+    });
     this.#libp2p.addEventListener('self:peer:update', () => this.#changes.call());
-    this.#libp2p.addEventListener('peer:disconnect', ({ detail }) => this.#left(detail));
     await this.#libp2p.start();
     await this.#heartbeat.start();
     this.#leases = this.#relays.map(
@@ -167,12 +176,10 @@ class Libp2pNetwork implements Network {
     await this.#libp2p.stop();
   }
 
-  #left(peer: Libp2pPeerId): void {
-    try {
-      this.#departures.call(peerId(peer.toString()));
-    } catch {
-      // Not an Ed25519 id: no link ever ran to it.
-    }
+  #closed(connection: Connection): void {
+    const peer = remotePeer(connection);
+    if (peer === undefined || isRelayed(connection)) return;
+    if (this.#dialer.existing(peer) === undefined) this.#departures.call(peer);
   }
 
   /** A relay removed this peer from its directory: it withdrew, or it is gone. */

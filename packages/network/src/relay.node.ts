@@ -7,6 +7,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { webSockets } from '@libp2p/websockets';
 import type { Announcement, Identity, PeerId } from '@unfed/protocol';
 import { createLibp2p } from 'libp2p';
+import { limitConnectionsPerPeer } from './connections.ts';
 import { DialPolicy } from './dial-policy.ts';
 import { Dialer } from './dialer.ts';
 import { DirectoryServer } from './directory-server.ts';
@@ -76,6 +77,7 @@ export async function createRelay(options: RelayOptions): Promise<RelayNode> {
   const links = new PeerLinks({ libp2p, self, dialer: new Dialer(libp2p, policy, false), allowRelayed: false });
   const directory = new DirectoryServer({ links });
   const heartbeat = new Heartbeat(libp2p, () => undefined);
+  limitConnectionsPerPeer(libp2p);
   await libp2p.start();
   await heartbeat.start();
   return {
