@@ -15,7 +15,7 @@ test('packed weights mean what plain rounding gives', () => {
       unpackRow(packed, values);
       const plain = roundedTo4Bits(row, row.length);
       // −0 and 0 are the same weight.
-      row.forEach((_, i) => expect(values[i]! + 0).toBe(Math.fround(plain[i]!) + 0));
+      row.forEach((_, i) => expect(values[i] + 0).toBe(Math.fround(plain[i]) + 0));
     }),
   );
 });
