@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { answerText, serveModelFile, servePage } from './files.ts';
 import * as limits from './limits.ts';
-import { Metrics, type Route } from './metrics.ts';
+import { type Metrics, type Route } from './metrics.ts';
 import type { Models } from './models.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { allowOtherOrigins, setSecurityHeaders } from './security-headers.ts';

@@ -24,7 +24,7 @@ describe('options', () => {
     });
     const turn = { urls: 'turn:turn.example:3478', username: 'u', credential: 'secret' };
     expect(command).toMatchObject({ options: { turn } });
-    expect(() => parseCommand(['--turn-credential', 'secret'], {})).toThrowError(/--help/);
+    expect(() => parseCommand(['--turn-credential', 'secret'], {})).toThrow(/--help/);
   });
 
   it('are refused with what was expected', () => {
@@ -37,7 +37,7 @@ describe('options', () => {
       ['--unknown'],
       ['stray'],
     ]) {
-      expect(() => parseCommand(args, {}), args.join(' ')).toThrowError(expect.objectContaining({ code: 'usage' }));
+      expect(() => parseCommand(args, {}), args.join(' ')).toThrow(expect.objectContaining({ code: 'usage' }));
     }
   });
 

@@ -40,7 +40,7 @@ describe('public address', () => {
 
   it('refuses public URLs that are none', () => {
     for (const text of ['relay.example', 'ftp://relay.example', 'https://relay.example/path', 'https://a/?q', '']) {
-      expect(() => parsePublicUrl(text), text).toThrowError(expect.objectContaining({ code: 'invalid-value' }));
+      expect(() => parsePublicUrl(text), text).toThrow(expect.objectContaining({ code: 'invalid-value' }));
     }
   });
 

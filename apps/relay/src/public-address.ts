@@ -42,9 +42,10 @@ function hostOf(header: string | undefined): string | undefined {
   const host = header.replace(/:\d{1,5}$/, '').replace(/^\[|\]$/g, '');
   if (host === 'localhost') return '127.0.0.1';
   if (isIPv4(host) || isIPv6(host)) return host;
-  return /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(host)
-    ? host
-    : undefined;
+  const isName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(host);
+  // URLs take some names for numbers of an address (`08`, `1.2`): those are none.
+  const inUrl = `http://${host.toLowerCase()}`;
+  return isName && URL.canParse(inUrl) && new URL(inUrl).origin === inUrl ? host.toLowerCase() : undefined;
 }
 
 /** An address of this machine in its network. */

@@ -36,12 +36,8 @@ export class RateLimiter {
     bucket.filledAtMs = nowMs;
     this.#buckets.delete(source);
     this.#buckets.set(source, bucket);
-    if (this.#buckets.size > sourcesMax) {
-      for (const oldest of this.#buckets.keys()) {
-        this.#buckets.delete(oldest);
-        break;
-      }
-    }
+    const [oldest] = this.#buckets.keys();
+    if (this.#buckets.size > sourcesMax && oldest !== undefined) this.#buckets.delete(oldest);
     if (bucket.tokens < 1) return false;
     bucket.tokens--;
     return true;

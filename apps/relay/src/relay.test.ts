@@ -253,7 +253,7 @@ describe('relay process', () => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
     const line = await new Promise<string>((resolve) =>
-      child.stdout.once('data', (bytes: Buffer) => resolve(`${bytes}`)),
+      child.stdout.once('data', (bytes: Buffer) => resolve(bytes.toString())),
     );
     expect(line).toMatch(/^ready: http:\/\/127\.0\.0\.1:\d+, /);
     child.kill('SIGTERM');

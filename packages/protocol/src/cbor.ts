@@ -3,7 +3,10 @@ import { decode, encode } from 'cborg';
 import * as v from 'valibot';
 import { DecodeError } from './errors.ts';
 
-/** Deterministic: maps sorted, shortest integers, no floats where an integer serves. */
+/**
+ * Deterministic: maps sorted, shortest integers and floats, no floats where an integer serves. cborg sorts keys by
+ * length first, which for text keys, the only ones here, is the bytewise order of the RFC.
+ */
 export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(encode(value));
 }
@@ -11,7 +14,7 @@ export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
 /**
  * @param what the name of the thing, for the error
  * @param bytesMax refused unread above this
- * @throws DecodeError for every kind of wrong bytes: too long, not CBOR, trailing bytes, duplicate keys, another shape
+ * @throws DecodeError for every kind of wrong bytes: too long, not CBOR, not canonical, trailing bytes, duplicate keys, another shape
  */
 export function decodeCbor<S extends v.GenericSchema>(
   schema: S,
@@ -35,7 +38,10 @@ export function decodeCbor<S extends v.GenericSchema>(
     throw new DecodeError(what, 'canonical CBOR', cause instanceof Error ? cause.message : 'other bytes', { cause });
   }
   const result = v.safeParse(schema, value, { abortEarly: true });
-  if (result.success) return result.output;
+  if (result.success) {
+    if (sameBytes(encode(value), bytes)) return result.output;
+    throw new DecodeError(what, 'canonical CBOR', 'another encoding of the same value');
+  }
   const issue = result.issues[0];
   const path = v.getDotPath(issue) ?? 'the whole';
   throw new DecodeError(`${what} (${path})`, issue.expected ?? issue.message, String(issue.received).slice(0, 80));
@@ -59,4 +65,10 @@ export function integer(min: number, max: number) {
 
 export function text(charsMax: number) {
   return v.pipe(v.string(), v.maxLength(charsMax));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

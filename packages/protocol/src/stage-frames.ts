@@ -6,7 +6,7 @@
 import * as v from 'valibot';
 import { manifestHashSchema, peerIdSchema } from './announcement.ts';
 import { decodeCbor, encodeCbor, integer, text } from './cbor.ts';
-import { DecodeError } from './errors.ts';
+import { DecodeError, InvalidValueError } from './errors.ts';
 import { bytesToHex, hexToBytes, type SessionId } from './ids.ts';
 import * as limits from './limits.ts';
 
@@ -85,7 +85,12 @@ export function encodeControl({ kind, ...body }: ControlFrame): Uint8Array<Array
   return frame;
 }
 
+/** @throws InvalidValueError for numbers that the header cannot hold: they would arrive as others */
 export function encodeStep(step: Omit<Step, 'kind'>): Uint8Array<ArrayBuffer> {
+  checkField('number', step.number, 0xffff_ffff);
+  checkField('position', step.position, limits.contextLengthMax);
+  checkField('tokens', step.tokens, limits.stepPositionsMax);
+  checkField('deadlineMs', step.deadlineMs, 0xffff_ffff);
   const frame = new Uint8Array(stepHeaderBytes + step.payload.byteLength);
   const view = new DataView(frame.buffer);
   frame[0] = kinds.step;
@@ -97,6 +102,11 @@ export function encodeStep(step: Omit<Step, 'kind'>): Uint8Array<ArrayBuffer> {
   view.setUint32(28, step.deadlineMs, true);
   frame.set(step.payload, stepHeaderBytes);
   return frame;
+}
+
+function checkField(name: string, value: number, max: number): void {
+  if (value >= 0 && value <= max) return;
+  throw new InvalidValueError(`step (${name})`, `0 to ${max}`, String(value));
 }
 
 /** @throws DecodeError for everything that is not one whole frame within its limits */
