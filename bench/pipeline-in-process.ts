@@ -6,12 +6,12 @@ import { createEngine, type Ends, type Engine, type SpanRunner } from '@unfed/en
 import { createSampler } from '@unfed/model';
 import { randomSessionId, type Architecture, type SessionId, type ShardId } from '@unfed/protocol';
 import { qwenHalfBillionShape, randomShard } from '@unfed/testing';
-import { interleave, median, ratio } from './measure.ts';
+import { interleave, median, ratio, timeMs } from './measure.ts';
 
 export interface InProcess {
-  /** By the number of stages: the median over rounds. */
+  /** By the number of stages: from the median time of a token. */
   readonly tokensPerSecond: Readonly<Record<StageCount, number>>;
-  /** Four stages against one: the median of the ratios by round. */
+  /** Four stages against one: the median of the ratios, token by token. */
   readonly efficiency4: number;
 }
 
@@ -20,30 +20,33 @@ type StageCount = (typeof stageCounts)[number];
 const stageCounts = ['1', '2', '4', '8'] as const;
 const seed = 5;
 const promptTokens = 16;
-const tokensPerRound = 24;
 const architecture: Architecture = { ...qwenHalfBillionShape, contextLength: 2048 };
 const quantization = 'int4';
 
-/** @param rounds of each stage count, interleaved. @param signal stops between measurements */
+/**
+ * The cuts take turns token by token, so that a busy moment of the machine hits all of them.
+ * @param tokens of each cut. @param signal stops between tokens
+ */
 export async function benchInProcess({
-  rounds = 7,
+  tokens = 96,
   signal,
-}: { rounds?: number; signal?: AbortSignal } = {}): Promise<InProcess> {
+}: { tokens?: number; signal?: AbortSignal } = {}): Promise<InProcess> {
   const engine = await createEngine({ backend: 'node-cpu', signal });
   try {
     const read = rememberedShards();
     const ends = await engine.loadEnds({ architecture, quantization }, read, { signal });
-    const variants: Record<string, () => Promise<number>> = {};
+    const variants = {} as Record<StageCount, () => Promise<number>>;
     for (const count of stageCounts) {
       const stages = await loadStages(engine, Number(count), read);
-      variants[count] = () => tokensPerSecond(stages, ends);
-      await variants[count]();
+      const answer = await begin(stages, ends, promptTokens + tokens + 1);
+      await answer.next();
+      variants[count] = () => timeMs(() => answer.next());
     }
-    const measured = await interleave<StageCount>(variants, rounds, signal);
-    const medians = stageCounts.map((count) => [count, median(measured[count])] as const);
+    const measured = await interleave(variants, tokens, signal);
+    const speeds = stageCounts.map((count) => [count, 1000 / median(measured[count])] as const);
     return {
-      tokensPerSecond: Object.fromEntries(medians) as Record<StageCount, number>,
-      efficiency4: ratio(measured['4'], measured['1']),
+      tokensPerSecond: Object.fromEntries(speeds) as Record<StageCount, number>,
+      efficiency4: ratio(measured['1'], measured['4']),
     };
   } finally {
     await engine.dispose();
@@ -76,23 +79,23 @@ async function loadStages(
   return stages;
 }
 
-/** Decode alone: the prompt is read before the clock starts. */
-async function tokensPerSecond(stages: readonly SpanRunner[], ends: Ends): Promise<number> {
+interface Answer {
+  /** Computes and samples one token more. */
+  next(): Promise<void>;
+}
+
+/** Reads the prompt. @param positionsMax of the answer, prompt included */
+async function begin(stages: readonly SpanRunner[], ends: Ends, positionsMax: number): Promise<Answer> {
   const session = randomSessionId();
-  for (const stage of stages) await stage.open(session, promptTokens + tokensPerRound);
+  for (const stage of stages) await stage.open(session, positionsMax);
   const sampler = createSampler({});
-  const prompt = Array.from({ length: promptTokens }, (_, i) => 1000 + 37 * i);
-  const history = [...prompt];
-  history.push(sampler.next(await forward(stages, ends, { session, position: 0, ids: prompt }), history));
-  const startMs = performance.now();
-  for (let i = 1; i < tokensPerRound; i++) {
-    const position = history.length - 1;
+  const history = Array.from({ length: promptTokens }, (_, i) => 1000 + 37 * i);
+  const continueFrom = async (position: number): Promise<void> => {
     const logits = await forward(stages, ends, { session, position, ids: history.slice(position) });
     history.push(sampler.next(logits, history));
-  }
-  const seconds = (performance.now() - startMs) / 1000;
-  for (const stage of stages) await stage.close(session);
-  return (tokensPerRound - 1) / seconds;
+  };
+  await continueFrom(0);
+  return { next: () => continueFrom(history.length - 1) };
 }
 
 /** @returns the last position's logits */
