@@ -2,15 +2,17 @@
  * A model of Qwen2.5-0.5B's shape over four Node processes with real WebRTC links between them, against the same layers in
  * one process, in the same run: decode with embedding, head and greedy sampling included.
  */
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RelayInfo } from '@unfed/client/node';
 import { createEngine, type Ends, type Engine, type SpanRunner } from '@unfed/engine/node';
 import { createStageLinks, generate, openDirectRoute, planRoute, type Route } from '@unfed/inference';
 import { createSampler } from '@unfed/model';
 import { createNetwork, type Network } from '@unfed/network/node';
-import { manifestFileName, randomIdentity, randomSessionId, shardFileName, type Architecture } from '@unfed/protocol';
-import { qwenHalfBillionShape, randomShards, type RandomShards } from '@unfed/testing';
+import type { ModelFolder } from '@unfed/model/node';
+import { randomIdentity, randomSessionId, type Architecture, type ShardId } from '@unfed/protocol';
+import { folderSource } from '@unfed/swarm/node';
+import { qwenHalfBillionShape } from '@unfed/testing';
+import { randomModelFolder } from '@unfed/testing/node';
 import { repository } from '../scripts/child.ts';
 import { startLocalPool } from '../scripts/local-pool.ts';
 import { interleave, median, ratio } from './measure.ts';
@@ -31,8 +33,7 @@ const architecture: Architecture = { ...qwenHalfBillionShape, contextLength: 204
 export async function benchFourProcesses({ rounds }: { rounds: number }): Promise<FourProcesses> {
   const abort = new AbortController();
   const modelsDir = join(repository, 'build/models-bench');
-  const model = randomShards(architecture, seed);
-  await writeModel(modelsDir, model);
+  const model = await randomModelFolder(modelsDir, architecture, { seed });
   const perStage = architecture.layers / stages;
   const volunteers = Array.from({ length: stages }, (_, i) => ({
     layers: `${i * perStage}-${(i + 1) * perStage}`,
@@ -42,8 +43,10 @@ export async function benchFourProcesses({ rounds }: { rounds: number }): Promis
   const engine = await createEngine({ backend: 'node-cpu' });
   let network: Network | undefined;
   try {
-    const { quantization } = model.manifest;
-    const read = async (id: Parameters<RandomShards['shard']>[0]) => model.shard(id);
+    const { manifest } = model;
+    const { quantization } = manifest;
+    const source = folderSource(modelsDir);
+    const read = (id: ShardId) => source.shard(manifest, id);
     const ends = await engine.loadEnds({ architecture, quantization }, read);
     const relay = (await (await fetch(`${pool.url}/relay.json`)).json()) as RelayInfo;
     network = await createNetwork({
@@ -74,23 +77,7 @@ export async function benchFourProcesses({ rounds }: { rounds: number }): Promis
   }
 }
 
-/** Under the manifest's hash, as `unfed model add` would leave it; kept for the next run. */
-async function writeModel(modelsDir: string, model: RandomShards): Promise<void> {
-  const folder = join(modelsDir, model.hash);
-  const there = await access(folder).then(
-    () => true,
-    () => false,
-  );
-  if (there) return;
-  const making = `${folder}.making`;
-  await rm(making, { recursive: true, force: true });
-  await mkdir(making, { recursive: true });
-  for (const { id } of model.manifest.shards) await writeFile(join(making, shardFileName(id)), model.shard(id));
-  await writeFile(join(making, manifestFileName), model.manifestBytes);
-  await rename(making, folder);
-}
-
-async function routeOverProcesses(network: Network, model: RandomShards): Promise<Route> {
+async function routeOverProcesses(network: Network, model: ModelFolder): Promise<Route> {
   const { directory } = network;
   while (directory.announcements().length < stages) await new Promise((resolve) => setTimeout(resolve, 50));
   const { hash, manifest } = model;
