@@ -1,3 +1,4 @@
+import { createServer } from 'node:http';
 import {
   randomIdentity,
   signAnnouncement,
@@ -178,7 +179,8 @@ describe('a network of Node peers', () => {
     await Promise.all([strict, lenient].map(connected));
     const refused = await failureOf(strict.open(lenient.self, protocol));
     expect(refused.code).toBe('link-unreachable');
-    expect(refused.message).toContain('relay');
+    expect(refused.message).toContain('links through a relay are not allowed here');
+    expect((await failureOf(lenient.open(strict.self, protocol))).code).toBe('link-unreachable');
 
     const asker = await relayedPeer(relay, { allowRelayed: true });
     await connected(asker);
@@ -188,6 +190,22 @@ describe('a network of Node peers', () => {
     await link.send(Uint8Array.of(1, 2));
     expect(await echoed).toEqual(Uint8Array.of(1, 2));
     expect(asker.connections).toContainEqual({ peer: lenient.self, transport: 'relayed', isRelay: false });
+  });
+
+  it('R4: meets at a relay whose WebSocket shares the port of another server', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    stops.push(() => new Promise((resolve) => server.close(() => resolve())));
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    const announced = `/ip4/127.0.0.1/tcp/${port}/ws`;
+    const relay = await relayNode({ announce: [announced] });
+    server.on('upgrade', relay.upgrade);
+    expect(relay.addresses).toEqual([announced]);
+    const [a, b] = [await nodePeer(relay), await nodePeer(relay)];
+    await Promise.all([untilReachable(a), untilReachable(b)]);
+    b.accept(protocol, () => undefined);
+    expect((await a.open(b.self, protocol)).relayed).toBe(false);
   });
 
   it('says unreachable at once where a peer announced nothing that may be dialled', async () => {
