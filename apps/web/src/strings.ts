@@ -44,13 +44,13 @@ export const strings = {
       relay: 'Connecting. Your question is sent as soon as the network is there.',
       relayAgain: 'The relay does not answer yet. Your question is kept, and sent as soon as it does.',
       pool: 'Looking for volunteers. Your question is sent as soon as there is a pool.',
-      size: 'Asking how much there is to fetch',
+      size: 'Asking how much there is to fetch …',
     },
     progress: {
-      model: 'Fetching the model’s ends',
-      planning: 'Choosing a route through the layers',
-      connecting: 'Connecting to the stages',
-      prefill: 'The stages read your question',
+      model: 'Fetching the model’s ends …',
+      planning: 'Choosing a route through the layers …',
+      connecting: 'Connecting to the stages …',
+      prefill: 'The stages read your question …',
     },
     consent: (model: string, bytes: string) =>
       `To ask ${model}, this page first fetches at most ${bytes}: the part of the model that runs here, and the software that runs it. You are asked only once.`,

@@ -55,7 +55,7 @@ export class ChatSession extends ObservableValue<ChatView> {
     const turns = parseConversation(parts.storage.getItem(conversationKey));
     super({ turns, manifest: undefined, chat: undefined });
     this.#parts = parts;
-    this.#nextId = turns.length;
+    this.#nextId = (turns.at(-1)?.id ?? -1) + 1;
   }
 
   /** Takes the question at once and sends it as soon as it can be sent. @returns false while another is answered */
