@@ -1,13 +1,20 @@
 /**
  * Notices peers that left without a word (SPEC.md, H rules). libp2p's own monitor closes a connection at the first
  * ping that is late, also when this very process was too busy to read the answer; here only seconds count in which
- * this process was awake. One long-lived stream a connection, one byte a second each way.
+ * this process was awake. One long-lived stream a connection: each side calls every second, and answers every call at
+ * once, because the timers of hidden tabs may be slowed to one a minute while their messages still come.
  */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { isRelayed } from './connections.ts';
 import * as limits from './limits.ts';
 
 export const aliveProtocol = '/unfed/alive/1';
+
+const call = 1;
+const answer = 2;
+
+/** What of libp2p this needs. */
+export type HeartbeatHost = Pick<Libp2p, 'handle' | 'addEventListener'>;
 
 interface Pulse {
   readonly connection: Connection;
@@ -17,13 +24,13 @@ interface Pulse {
 }
 
 export class Heartbeat {
-  readonly #libp2p: Libp2p;
+  readonly #libp2p: HeartbeatHost;
   readonly #onTick: () => void;
   readonly #pulses = new Map<string, Pulse>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** @param onTick called every second that this process is awake */
-  constructor(libp2p: Libp2p, onTick: () => void) {
+  constructor(libp2p: HeartbeatHost, onTick: () => void) {
     this.#libp2p = libp2p;
     this.#onTick = onTick;
   }
@@ -61,8 +68,9 @@ export class Heartbeat {
 
   #attach(stream: Stream, pulse: Pulse): void {
     pulse.stream = stream;
-    stream.addEventListener('message', () => {
+    stream.addEventListener('message', ({ data }) => {
       pulse.silentTicks = 0;
+      if (data.subarray().includes(call)) say(pulse, answer);
     });
     stream.addEventListener('close', () => {
       if (pulse.stream === stream) pulse.stream = undefined;
@@ -89,12 +97,7 @@ export class Heartbeat {
       if (connection.direction === 'outbound' && !pulse.opening) void this.#open(pulse);
       return;
     }
-    if (stream.writableNeedsDrain) return;
-    try {
-      stream.send(Uint8Array.of(1));
-    } catch {
-      pulse.stream = undefined;
-    }
+    say(pulse, call);
   }
 
   async #open(pulse: Pulse): Promise<void> {
@@ -109,5 +112,15 @@ export class Heartbeat {
     } finally {
       pulse.opening = false;
     }
+  }
+}
+
+function say(pulse: Pulse, byte: number): void {
+  const { stream } = pulse;
+  if (stream === undefined || stream.writableNeedsDrain) return;
+  try {
+    stream.send(Uint8Array.of(byte));
+  } catch {
+    pulse.stream = undefined;
   }
 }
