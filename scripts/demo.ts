@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { chromium, type Browser, type Page } from '@playwright/test';
-import { errorText, InvalidValueError } from '@unfed/protocol';
+import { errorText, InvalidValueError, spanText } from '@unfed/protocol';
 import { chromiumFlags } from './chromium-flags.ts';
 import { findChromium } from './find-chromium.ts';
 import * as limits from './limits.ts';
@@ -69,21 +69,24 @@ async function openTab(browser: Browser, url: string): Promise<Page> {
   return page;
 }
 
-/** @returns what the page says it serves, once it does. @throws with what the page says when donating failed */
+/** @returns what the page says it serves, once it does. @throws with what the page says when it does not come to that */
 async function volunteer(browser: Browser, url: string): Promise<string> {
   const page = await openTab(browser, url);
-  const state = await page.waitForFunction(() => {
-    const donation = window.unfed?.peer.donation.state;
-    if (donation?.kind === 'failed') return { failed: donation.error.message };
-    if (donation?.kind !== 'serving') return null;
-    const { span, model, backend, stepsPerSecond } = donation;
-    return {
-      served: `layers ${span.first}–${span.last - 1} of ${model} on ${backend}, ${stepsPerSecond.toFixed(0)} steps/s`,
-    };
-  });
-  const outcome = await state.jsonValue();
-  if (outcome?.served === undefined) throw new Error(`a volunteer tab failed: ${outcome?.failed ?? 'no reason given'}`);
-  return outcome.served;
+  try {
+    await page.waitForFunction(() => {
+      const kind = window.unfed?.peer.donation.state.kind;
+      return kind === 'serving' || kind === 'failed';
+    });
+  } catch (cause) {
+    const said = await page.getByTestId('donation-state').innerText();
+    throw new Error(`a tab does not serve; it says: ${oneLine(said)} (${oneLine(errorText(cause))})`, { cause });
+  }
+  const donation = await page.evaluate(() => window.unfed?.peer.donation.state);
+  if (donation?.kind !== 'serving') {
+    throw new Error(`a tab cannot serve; it says: ${oneLine(await page.getByTestId('donation-state').innerText())}`);
+  }
+  const { span, model, backend, stepsPerSecond } = donation;
+  return `layers ${spanText(span)} of ${model} on ${backend}, ${stepsPerSecond.toFixed(0)} steps/s`;
 }
 
 /** Asks as a person would, and prints what the page shows. */

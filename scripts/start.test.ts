@@ -1,6 +1,8 @@
 /** `npm start`: all of it comes up, all of it ends, and nothing is left however it ends. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { afterEach, expect, it, vi } from 'vitest';
-import { startChild, type Child } from './child.ts';
+import { repository, startChild, type Child } from './child.ts';
 import { freePort } from './free-port.ts';
 
 const children: Child[] = [];
@@ -52,6 +54,20 @@ it.each(ways)('a relay and three peers come up, and end after %s', async (_way, 
   process.kill(tool.pid, signal);
   await tool.ended;
   await vi.waitFor(() => expect(members.map(alive)).toEqual([false, false, false, false]), { timeout: 15_000 });
+});
+
+it.runIf(process.platform === 'linux')('all of it ends when npm is killed', async () => {
+  const environment = { ...process.env, PORT: String(await freePort(0)) };
+  const npm = spawn('npm', ['start', '--', '--no-page', '--pids'], { cwd: repository, env: environment });
+  const lines: string[] = [];
+  await new Promise<void>((resolve) => {
+    createInterface({ input: npm.stdout }).on('line', (line) => {
+      lines.push(line);
+      if (line.startsWith('Open')) resolve();
+    });
+  });
+  npm.kill('SIGKILL');
+  await vi.waitFor(() => expect(pids(lines).map(alive)).toEqual([false, false, false, false]), { timeout: 15_000 });
 });
 
 it('a volunteer that dies is named while the others go on; the end of the relay ends all', async () => {
