@@ -2,7 +2,7 @@ import type { Connection, Stream, StreamHandler } from '@libp2p/interface';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { multiaddr } from '@multiformats/multiaddr';
 import { randomIdentity } from '@unfed/protocol';
-import { Heartbeat, type HeartbeatHost } from './heartbeat.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { heartbeatMs, heartbeatSilentTicksMax, heartbeatSuspectTicks } from './limits.ts';
 
 /** A stream as far as a heartbeat touches it. */
