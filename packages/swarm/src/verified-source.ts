@@ -70,8 +70,12 @@ class VerifiedSource implements ShardSource {
     const filler = new ShardFiller(path, entry, onProgress ?? (() => undefined));
     const attempt = async (again: boolean): Promise<void> => {
       const start = filler.restart();
-      for await (const part of this.#files.read({ path, start, end: entry.bytes, again, signal })) {
-        await filler.add(part);
+      try {
+        for await (const part of this.#files.read({ path, start, end: entry.bytes, again, signal })) {
+          await filler.add(part);
+        }
+      } finally {
+        await filler.settle();
       }
       await filler.finish();
     };
@@ -165,6 +169,11 @@ class ShardFiller {
       offset += taken.byteLength;
       if (this.#filled === end) await this.#check(index);
     }
+  }
+
+  /** Waits for the hash that is being computed: a chunk that was right counts, however the reading ended. */
+  async settle(): Promise<void> {
+    await this.#checking.catch(() => undefined);
   }
 
   async finish(): Promise<void> {
