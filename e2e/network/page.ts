@@ -79,8 +79,7 @@ class Tab {
     void link.closed.then(() => this.links.delete(link));
     link.onFrame((frame) => {
       const reply = this.replies.shift();
-      if (reply !== undefined) reply(frame);
-      else return link.send(frame);
+      return reply === undefined ? link.send(frame) : reply(frame);
     });
   }
 }
