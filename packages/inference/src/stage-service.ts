@@ -35,6 +35,7 @@ export interface StageServiceOptions {
 
 export interface StageService {
   readonly sessions: number;
+  readonly sessionIds: readonly SessionId[];
   readonly positionsServed: number;
   /** Steps of one position that were computed, and the time that computing them took in all. */
   readonly decodeSteps: number;
@@ -80,6 +81,10 @@ class Stage implements StageService, StageServer {
 
   get sessions(): number {
     return this.#sessions.size;
+  }
+
+  get sessionIds(): readonly SessionId[] {
+    return [...this.#sessions.keys()];
   }
 
   get positionsServed(): number {

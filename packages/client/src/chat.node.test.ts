@@ -1,0 +1,200 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createEngine, type Ends, type Engine, type SpanRunner } from '@unfed/engine/node';
+import { NoRouteError, PromptTooLongError, StageLostError } from '@unfed/inference';
+import { createMemoryPool, type MemoryPool } from '@unfed/inference/suites';
+import { loadTokenizer, type ChatTokenizer } from '@unfed/model';
+import { ensureDemoModel } from '@unfed/model/node';
+import type { Network } from '@unfed/network';
+import type { Manifest, ManifestHash, ShardId } from '@unfed/protocol';
+import { folderSource } from '@unfed/swarm/node';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createChat, type OpenChat } from './chat.ts';
+import type { AnswerEvent } from './peer.ts';
+
+const repository = join(import.meta.dirname, '../../..');
+let engine: Engine;
+let ends: Ends;
+let manifest: Manifest;
+let hash: ManifestHash;
+let tokenizer: ChatTokenizer;
+let read: (id: ShardId) => Promise<Uint8Array>;
+const open: { pool: MemoryPool; chat: OpenChat; runners: SpanRunner[] }[] = [];
+
+beforeAll(async () => {
+  const modelsDir = join(repository, 'build/models');
+  ({ hash, manifest } = await ensureDemoModel(modelsDir));
+  const source = folderSource(modelsDir);
+  read = (id) => source.shard(manifest, id);
+  engine = await createEngine({ backend: 'node-cpu' });
+  const { architecture, quantization } = manifest;
+  ends = await engine.loadEnds({ architecture, quantization }, read);
+  const json = async (name: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(repository, 'models/demo', name), 'utf8'));
+  tokenizer = loadTokenizer({
+    tokenizerJson: await json('tokenizer.json'),
+    tokenizerConfig: await json('tokenizer_config.json'),
+    generationConfig: await json('generation_config.json'),
+  });
+}, 120_000);
+
+afterEach(async () => {
+  for (const { pool, chat, runners } of open.splice(0)) {
+    chat.close();
+    pool.stop();
+    for (const runner of runners) await runner.dispose();
+  }
+});
+afterAll(() => engine.dispose());
+
+/** A chat over stages with these spans, on the network in memory. */
+async function chatOver(spans: readonly (readonly [number, number])[], delayMs = 0) {
+  const { architecture, quantization } = manifest;
+  const runners: SpanRunner[] = [];
+  for (const [first, last] of spans) {
+    const spec = { architecture, quantization, span: { first, last }, positionsMax: 384, cacheBytesMax: 32 << 20 };
+    runners.push(await engine.loadSpan(spec, read));
+  }
+  const pool = createMemoryPool(runners, { width: architecture.width, manifest: hash, seed: 3, delayMs });
+  const memory = pool.network.directory(pool.client.identity.peer);
+  while (memory.announcements().length < spans.length) await new Promise((resolve) => setTimeout(resolve));
+  const directory = {
+    announcements: () => memory.announcements(),
+    onChange: (listener: () => void) => memory.onChange(listener),
+    whole: true,
+    announce: () => undefined,
+  };
+  // Of a network, a chat uses the directory and the relay's state.
+  const network = { directory, relayState: { kind: 'connected' } } as unknown as Network;
+  const chat = createChat({ hash, manifest, tokenizer, ends, network, links: pool.client.links });
+  const opened = { pool, chat, runners };
+  open.push(opened);
+  return opened;
+}
+
+async function textOf(
+  answer: AsyncGenerator<AnswerEvent>,
+  onText?: () => void,
+): Promise<{ text: string; end?: AnswerEvent }> {
+  let text = '';
+  let end: AnswerEvent | undefined;
+  for await (const event of answer) {
+    if (event.kind === 'end') end = event;
+    if (event.kind !== 'text') continue;
+    text += event.delta;
+    onText?.();
+  }
+  return { text, end };
+}
+
+const user = (content: string) => ({ role: 'user', content }) as const;
+const assistant = (content: string) => ({ role: 'assistant', content }) as const;
+
+describe('chat', () => {
+  it('a second turn sends only what the stages do not hold', async () => {
+    const { chat, pool } = await chatOver([
+      [0, 4],
+      [4, 8],
+    ]);
+    const first = await textOf(chat.answer([user('What is 7 plus 5?')]));
+    const held = pool.stages[0].service.positionsServed;
+    const turns = [user('What is 7 plus 5?'), assistant(first.text), user('And 9 times 6?')];
+    expect((await textOf(chat.answer(turns))).text).toBe('9 times 6 is 54.');
+    // Less than the whole prompt again, and the answer.
+    expect(pool.stages[0].service.positionsServed - held).toBeLessThan(chat.promptTokens(turns));
+    expect(pool.stages[0].service.sessions).toBe(1);
+  });
+
+  it('a session that a stage gave up between turns is opened again, unseen', async () => {
+    const { chat, runners, pool } = await chatOver([
+      [0, 4],
+      [4, 8],
+    ]);
+    const first = await textOf(chat.answer([user('What is the capital of Italy?')]));
+    const session = await sessionOf(runners[1], pool);
+    await runners[1].close(session);
+    const turns = [user('What is the capital of Italy?'), assistant(first.text), user('And Spain?')];
+    expect((await textOf(chat.answer(turns))).text).toBe('The capital of Spain is Madrid.');
+  });
+
+  it('a stage that is announced and gone is passed over where another serves the same layers', async () => {
+    const { chat, pool } = await chatOver([
+      [0, 4],
+      [4, 8],
+      [4, 8],
+    ]);
+    // Its announcement stays: a ghost.
+    for (const peer of [pool.client.identity.peer, pool.stages[0].identity.peer]) {
+      pool.network.cut(peer, pool.stages[1].identity.peer);
+    }
+    for (let turn = 0; turn < 4; turn++) {
+      chat.close();
+      const { text } = await textOf(chat.answer([user('What is the capital of France?')]));
+      expect(text).toBe('The capital of France is Paris.');
+    }
+  });
+
+  it('a stage that leaves mid-answer ends it with an error that names it; what was given out was right', async () => {
+    const { chat, pool } = await chatOver(
+      [
+        [0, 4],
+        [4, 8],
+      ],
+      1,
+    );
+    let text = '';
+    let tokens = 0;
+    const run = (async () => {
+      for await (const event of chat.answer([user('Tell me a story about a fox.')])) {
+        if (event.kind === 'text') text += event.delta;
+        if (event.kind === 'text' && ++tokens === 10) pool.network.leave(pool.stages[1].identity.peer);
+      }
+    })();
+    await expect(run).rejects.toThrow(StageLostError);
+    expect('One day, Emma went to the library. Emma lost a little drum'.startsWith(text.slice(0, 40))).toBe(true);
+    const directory = pool.network.directory(pool.client.identity.peer);
+    while (directory.announcements().length > 1) await new Promise((resolve) => setTimeout(resolve));
+    await expect(textOf(chat.answer([user('Hello!')]))).rejects.toThrow(NoRouteError);
+  });
+
+  it('stop ends at once with what was given out, and the next question is answered', async () => {
+    const { chat } = await chatOver([[0, 8]], 1);
+    const abort = new AbortController();
+    let tokens = 0;
+    const signal = abort.signal;
+    const stopped = await textOf(chat.answer([user('Tell me a story about a fox.')], { signal }), () => {
+      if (++tokens === 5) abort.abort();
+    });
+    expect(stopped.end).toMatchObject({ kind: 'end', reason: 'stopped', tokens: 5 });
+    const { text } = await textOf(chat.answer([user('What is the capital of France?')]));
+    expect(text).toBe('The capital of France is Paris.');
+  });
+
+  it('ends by length at the caller’s limit, and by context where the model’s is full', async () => {
+    const { chat } = await chatOver([[0, 8]]);
+    const short = await textOf(chat.answer([user('Tell me a story about a fox.')], { tokensMax: 7 }));
+    expect(short.end).toMatchObject({ reason: 'length', tokens: 7 });
+    const turns = [];
+    while (chat.promptTokens([...turns, user('Tell me a story about a fox.')]) < 350) {
+      turns.push(user('Hello!'), assistant('Hello! How can I help you today?'));
+    }
+    const full = await textOf(chat.answer([...turns, user('Tell me a story about a fox.')]));
+    expect(full.end).toMatchObject({ reason: 'context' });
+    if (full.end?.kind === 'end') expect(full.end.promptTokens + full.end.tokens).toBe(384);
+  });
+
+  it('a prompt longer than the context is refused before anything is sent', async () => {
+    const { chat, pool } = await chatOver([[0, 8]]);
+    const long = chat.answer([user('river '.repeat(400))]);
+    await expect(textOf(long)).rejects.toThrow(PromptTooLongError);
+    expect(pool.stages[0].service.sessions).toBe(0);
+  });
+});
+
+/** The one session that the stage of this runner holds: its service asks the runner to close it when it ends. */
+async function sessionOf(runner: SpanRunner, pool: MemoryPool) {
+  const stage = pool.stages.find((candidate) => candidate.runner === runner);
+  const [session] = stage?.service.sessionIds ?? [];
+  if (session === undefined) throw new Error('expected one session, came none');
+  return session;
+}

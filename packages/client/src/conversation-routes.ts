@@ -1,0 +1,151 @@
+/** The route of a conversation: found, opened, kept from turn to turn with what its stages hold, and given back. */
+import { NoRouteError, openDirectRoute, planRoute, StageLostError, StageRefusedError } from '@unfed/inference';
+import type { Hop, Route, StageLinks } from '@unfed/inference';
+import type { Network } from '@unfed/network';
+import { asError, type Manifest, type ManifestHash, type PeerId, type Precision } from '@unfed/protocol';
+import { RelayUnreachableError } from './errors.ts';
+import * as limits from './limits.ts';
+import type { AnswerEvent } from './peer.ts';
+
+/** A route and the tokens whose positions its stages hold. */
+export interface Conversation {
+  readonly route: Route;
+  readonly precision: Precision;
+  readonly held: number[];
+}
+
+export interface RouteRequest {
+  /** That the session must hold, prompt and answer. */
+  readonly positions: number;
+  readonly precision: Precision;
+  /** Peers that failed this answer already; those that fail here are added. */
+  readonly without: Set<PeerId>;
+  readonly signal?: AbortSignal;
+}
+
+export interface RouteParts {
+  readonly hash: ManifestHash;
+  readonly manifest: Manifest;
+  readonly network: Network;
+  readonly links: StageLinks;
+}
+
+export type StageFailure = StageLostError | StageRefusedError;
+
+export function isStageFailure(error: unknown): error is StageFailure {
+  return error instanceof StageLostError || error instanceof StageRefusedError;
+}
+
+export class ConversationRoutes {
+  readonly #parts: RouteParts;
+  readonly #positionsMax: number;
+  #kept: Conversation | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param positionsMax the longest session */
+  constructor(parts: RouteParts, positionsMax: number) {
+    this.#parts = parts;
+    this.#positionsMax = positionsMax;
+  }
+
+  /**
+   * The route of the turn before, where it lives and is long enough; else a new one, over other stages when some fail.
+   * @throws NoRouteError, RelayUnreachableError, the last stage's failure, the signal's reason
+   */
+  async *take(request: RouteRequest): AsyncGenerator<AnswerEvent, Conversation, void> {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    clearTimeout(this.#idle);
+    if (kept?.route.alive === true) {
+      if (kept.route.positionsMax >= request.positions && kept.precision === request.precision) return kept;
+      kept.route.close();
+    }
+    yield { kind: 'progress', stage: 'planning', note: 'choosing volunteers' };
+    await this.#directoryReady(request.signal);
+    for (let attempt = 1; ; attempt++) {
+      const hops = this.#plan(request.without);
+      yield { kind: 'progress', stage: 'connecting', note: `connecting to ${hops.length} stages` };
+      try {
+        return { route: await this.#open(hops, request), precision: request.precision, held: [] };
+      } catch (error) {
+        if (!isStageFailure(error)) throw error;
+        request.without.add(error.peer);
+        if (attempt >= limits.routeAttemptsMax || !this.canPlan(request.without)) throw error;
+      }
+    }
+  }
+
+  /** Gives a conversation back after its turn, for the next. */
+  keep(conversation: Conversation): void {
+    if (!conversation.route.alive) return;
+    this.#kept?.route.close();
+    clearTimeout(this.#idle);
+    this.#kept = conversation;
+    this.#idle = setTimeout(() => this.close(), limits.routeIdleMsMax);
+  }
+
+  /** Is there a route without these peers? */
+  canPlan(without: ReadonlySet<PeerId>): boolean {
+    try {
+      this.#plan(without);
+      return true;
+    } catch (error) {
+      if (error instanceof NoRouteError) return false;
+      throw error;
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#idle);
+    this.#kept?.route.close();
+    this.#kept = undefined;
+  }
+
+  #plan(without: ReadonlySet<PeerId>): Hop[] {
+    const { network, hash, manifest } = this.#parts;
+    return planRoute({
+      announcements: network.directory.announcements(),
+      manifest: hash,
+      model: manifest.name,
+      span: { first: 0, last: manifest.architecture.layers },
+      without,
+    });
+  }
+
+  #open(hops: readonly Hop[], { positions, precision, signal }: RouteRequest): Promise<Route> {
+    const { links, network, hash, manifest } = this.#parts;
+    const roomy = Math.ceil((positions + limits.positionsSpare) / limits.positionsStep) * limits.positionsStep;
+    return openDirectRoute({
+      links,
+      directory: network.directory,
+      hops,
+      manifest: hash,
+      width: manifest.architecture.width,
+      positionsMax: Math.min(roomy, this.#positionsMax),
+      precision,
+      signal,
+    });
+  }
+
+  /** Before a relay has sent its directory, an absent stage means nothing. */
+  async #directoryReady(signal: AbortSignal | undefined): Promise<void> {
+    const { network } = this.#parts;
+    if (network.directory.whole) return;
+    const timeout = AbortSignal.timeout(limits.directoryWaitMsMax);
+    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    await new Promise<void>((resolve, reject) => {
+      const unlisten = network.directory.onChange(() => {
+        if (!network.directory.whole) return;
+        unlisten();
+        resolve();
+      });
+      both.addEventListener('abort', () => {
+        unlisten();
+        const { relayState } = network;
+        const detail = relayState.kind === 'retrying' ? relayState.error : 'no answer yet';
+        const unreachable = new RelayUnreachableError(limits.directoryWaitMsMax, detail);
+        reject(signal?.aborted === true ? asError(signal.reason) : unreachable);
+      });
+    });
+  }
+}
