@@ -13,7 +13,7 @@ import { scriptNamed } from './scripts.ts';
 const target = document.getElementById('page');
 if (target !== null) {
   const script = scriptNamed(new URLSearchParams(location.search).get('script') ?? 'whole');
-  const page = createPage(location.search);
+  const page = createPage(location);
   mount(App, { target, props: { page } });
   const parts = {
     relayInfo: async (onFailure: (error: string, nextTryMs: number) => void) => {

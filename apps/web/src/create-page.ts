@@ -9,12 +9,12 @@ import { readUrlOptions } from './state/url-options.ts';
 
 export const modelsUrl = '/models';
 
-/** @param search the query of the page's address */
-export function createPage(search: string): Page {
+/** @param address the page's own */
+export function createPage(address: Pick<Location, 'search' | 'hostname'>): Page {
   const storage = openStorage();
   const settings = new SettingsStore(storage);
   const connection = new Connection();
-  const options = readUrlOptions(search);
+  const options = readUrlOptions(address);
   const session = new ChatSession({
     connection,
     settings,

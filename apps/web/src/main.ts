@@ -8,7 +8,7 @@ import { startNetwork } from './start-network.ts';
 
 const target = document.getElementById('page');
 if (target !== null) {
-  const page = createPage(location.search);
+  const page = createPage(location);
   mount(App, { target, props: { page } });
   // After the first paint; not an animation frame, which hidden tabs never get.
   setTimeout(() => void startNetwork(page, new AbortController().signal), 0);

@@ -8,12 +8,15 @@ export interface UrlOptions {
   readonly tab: Tab;
   /** Undefined: tested and measured. */
   readonly backend: 'webgpu' | 'wasm' | undefined;
-  /** Layers to serve from the start, `[first, last)`. */
+  /** Layers to serve from the start, `[first, last)`: on this machine and in private networks alone. */
   readonly donate: Span | undefined;
 }
 
-/** @param search the query of an address, with or without its question mark; what does not fit is ignored */
-export function readUrlOptions(search: string): UrlOptions {
+/**
+ * Reads the query of an address; what does not fit is ignored. A link must not make a visitor's machine work without a
+ * press, so `donate` counts only where the page is served for development.
+ */
+export function readUrlOptions({ search, hostname }: { search: string; hostname: string }): UrlOptions {
   const query = new URLSearchParams(search);
   const backend = query.get('backend');
   const [, first, last] = /^(\d{1,4})-(\d{1,4})$/.exec(query.get('donate') ?? '') ?? [];
@@ -21,6 +24,11 @@ export function readUrlOptions(search: string): UrlOptions {
   return {
     tab: tabs.find((tab) => tab === query.get('tab')) ?? 'chat',
     backend: backend === 'webgpu' || backend === 'wasm' ? backend : undefined,
-    donate: span.first < span.last ? span : undefined,
+    donate: span.first < span.last && isLocal(hostname) ? span : undefined,
   };
+}
+
+/** Loopback, and the private ranges of RFC 1918. */
+function isLocal(hostname: string): boolean {
+  return /^(localhost|\[::1\]|127\.[\d.]+|10\.[\d.]+|192\.168\.[\d.]+|172\.(1[6-9]|2\d|3[01])\.[\d.]+)$/.test(hostname);
 }
