@@ -66,7 +66,8 @@ class Tab {
       const start = performance.now();
       const reply = new Promise<Uint8Array>((resolve) => this.replies.push(resolve));
       await link.send(new Uint8Array(bytes).fill(i));
-      const frame = await reply;
+      const lost = link.closed.then((error) => Promise.reject(error ?? new Error('the other tab closed the link')));
+      const frame = await Promise.race([reply, lost]);
       if (frame.byteLength !== bytes || frame[bytes - 1] !== i % 256) throw new Error('another frame came back');
       times.push(performance.now() - start);
     }

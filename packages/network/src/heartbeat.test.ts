@@ -46,7 +46,7 @@ async function heartbeatOnOneConnection() {
   events.dispatchEvent(new CustomEvent('connection:open', { detail: connection }));
   await handler?.(stream as EventTarget as Stream, connection);
   const seconds = (count: number): void => void vi.advanceTimersByTime(count * heartbeatMs);
-  return { heartbeat, stream, abort, peer, seconds };
+  return { heartbeat, stream, abort, peer, connection, seconds };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -72,6 +72,14 @@ describe('signs of life', () => {
     expect(abort).not.toHaveBeenCalled();
     seconds(1);
     expect(abort).toHaveBeenCalledOnce();
+  });
+
+  it('H1: anything that a link hears is a sign of life, because calls may wait behind it', async () => {
+    const { heartbeat, connection, abort, seconds } = await heartbeatOnOneConnection();
+    seconds(heartbeatSilentTicksMax);
+    heartbeat.heard(connection);
+    seconds(heartbeatSilentTicksMax);
+    expect(abort).not.toHaveBeenCalled();
   });
 
   it('H3: believes sooner in the end of a peer that its relay removed', async () => {

@@ -48,6 +48,12 @@ export class Heartbeat {
     this.#pulses.clear();
   }
 
+  /** Something else came over this connection, which proves as much; a call may be stuck behind it. */
+  heard(connection: Connection): void {
+    const pulse = this.#pulses.get(connection.id);
+    if (pulse !== undefined) pulse.silentTicks = 0;
+  }
+
   /** Somebody says that this peer has gone: believe it sooner. */
   suspect(peer: string): void {
     const ticks = limits.heartbeatSilentTicksMax - limits.heartbeatSuspectTicks;

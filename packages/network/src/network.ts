@@ -100,9 +100,15 @@ class Libp2pNetwork implements Network {
     this.#policy = policy;
     this.#relays = relays;
     this.#dialer = new Dialer(libp2p, policy, allowRelayed);
-    this.#links = new PeerLinks({ libp2p, self: this.self, dialer: this.#dialer, allowRelayed });
-    this.directory = new DirectoryFollower({ links: this.#links, onRemoved: (peer) => this.#doubt(peer) });
     this.#heartbeat = new Heartbeat(libp2p, () => this.#tidy());
+    this.#links = new PeerLinks({
+      libp2p,
+      self: this.self,
+      dialer: this.#dialer,
+      allowRelayed,
+      onHeard: (connection) => this.#heartbeat.heard(connection),
+    });
+    this.directory = new DirectoryFollower({ links: this.#links, onRemoved: (peer) => this.#doubt(peer) });
   }
 
   get addresses(): readonly string[] {

@@ -15,6 +15,8 @@ export interface PeerLinksInit {
   readonly dialer: Dialer;
   /** Whether links may run through a relay when nothing else works. */
   readonly allowRelayed: boolean;
+  /** Called whenever a link hears anything. */
+  readonly onHeard: (connection: Connection) => void;
 }
 
 /** What there is with one peer for one protocol. */
@@ -45,16 +47,18 @@ export class PeerLinks implements Links {
   readonly #libp2p: Libp2p;
   readonly #dialer: Dialer;
   readonly #allowRelayed: boolean;
+  readonly #onHeard: (connection: Connection) => void;
   readonly #slots = new Map<string, Slot>();
   readonly #takers = new Map<string, Taker[]>();
   #attempts = 0;
   #stopped = false;
 
-  constructor({ libp2p, self, dialer, allowRelayed }: PeerLinksInit) {
+  constructor({ libp2p, self, dialer, allowRelayed, onHeard }: PeerLinksInit) {
     this.self = self;
     this.#libp2p = libp2p;
     this.#dialer = dialer;
     this.#allowRelayed = allowRelayed;
+    this.#onHeard = onHeard;
   }
 
   async open(peer: PeerId, protocol: string, { addresses = [], signal }: LinkOptions = {}): Promise<Link> {
@@ -176,7 +180,7 @@ export class PeerLinks implements Links {
     attempt.streaming = true;
     try {
       const stream = await connection.newStream(protocol, { signal, runOnLimitedConnection: this.#allowRelayed });
-      const link = new StreamLink({ stream, peer, protocol, relayed: isRelayed(connection), openedBy: this.self });
+      const link = this.#linkOn(stream, connection, { peer, protocol, openedBy: this.self });
       attempt.link = link;
       try {
         await underSignal(link.welcomed, signal);
@@ -207,13 +211,22 @@ export class PeerLinks implements Links {
     const own = ownSide(slot);
     if (!takesIncoming(this.self, remote, own)) return stream.abort(new Error('crossed; the other one stays'));
     const { protocol } = stream;
-    const link = new StreamLink({ stream, peer: remote, protocol, relayed: isRelayed(connection), openedBy: remote });
+    const link = this.#linkOn(stream, connection, { peer: remote, protocol, openedBy: remote });
     const earlier = slot.link;
     this.#keep(slot, link);
     earlier?.close();
     slot.attempt?.link?.abort(new LinkError('closed', remote, 'crossed; the other one stays'));
     slot.attempt?.outcome.resolve(link);
     handler(link);
+  }
+
+  #linkOn(
+    stream: Stream,
+    connection: Connection,
+    names: Pick<StreamLink, 'peer' | 'protocol' | 'openedBy'>,
+  ): StreamLink {
+    const onHeard = (): void => this.#onHeard(connection);
+    return new StreamLink({ stream, ...names, relayed: isRelayed(connection), onHeard });
   }
 
   #keep(slot: Slot, link: StreamLink): void {

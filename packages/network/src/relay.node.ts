@@ -74,9 +74,15 @@ export async function createRelay(options: RelayOptions): Promise<RelayNode> {
     start: false,
   });
   const self = identity.peer;
-  const links = new PeerLinks({ libp2p, self, dialer: new Dialer(libp2p, policy, false), allowRelayed: false });
-  const directory = new DirectoryServer({ links });
   const heartbeat = new Heartbeat(libp2p, () => undefined);
+  const links = new PeerLinks({
+    libp2p,
+    self,
+    dialer: new Dialer(libp2p, policy, false),
+    allowRelayed: false,
+    onHeard: (connection) => heartbeat.heard(connection),
+  });
+  const directory = new DirectoryServer({ links });
   limitConnectionsPerPeer(libp2p);
   await libp2p.start();
   await heartbeat.start();

@@ -22,6 +22,8 @@ export interface StreamLinkInit {
   readonly relayed: boolean;
   /** Who opened the stream. */
   readonly openedBy: PeerId;
+  /** Called whenever anything comes: a sign of life of the connection. */
+  readonly onHeard?: () => void;
 }
 
 interface Outgoing {
@@ -66,7 +68,7 @@ export class StreamLink implements Link {
   #granted = 0;
   #taken = 0;
 
-  constructor({ stream, peer, protocol, relayed, openedBy }: StreamLinkInit) {
+  constructor({ stream, peer, protocol, relayed, openedBy, onHeard }: StreamLinkInit) {
     this.peer = peer;
     this.protocol = protocol;
     this.relayed = relayed;
@@ -87,6 +89,7 @@ export class StreamLink implements Link {
     stream.addEventListener('close', () => this.#lose());
     stream.addEventListener('remoteCloseWrite', () => this.#lose());
     stream.addEventListener('message', ({ data }) => {
+      onHeard?.();
       for (const piece of data instanceof Uint8Array ? [data] : data) this.#read(decoder, piece);
     });
     this.#taken = limits.linkWindowBytes;
