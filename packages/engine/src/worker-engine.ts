@@ -1,6 +1,7 @@
 /** A page's engine: its runtime lives in a worker. */
 import { proxy, transfer, wrap, type Remote } from 'comlink';
 import type { SessionId } from '@unfed/protocol';
+import { Calls } from './calls.ts';
 import type {
   Backend,
   Ends,
@@ -31,14 +32,11 @@ carryTypedErrors();
 export class EngineProcess {
   readonly #worker: Worker;
   readonly #api: Remote<WorkerApi>;
-  readonly #ended: Promise<never>;
-  #end: (reason: Error) => void = () => undefined;
+  readonly #calls = new Calls();
 
   constructor() {
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'unfed-engine' });
     this.#api = wrap<WorkerApi>(this.#worker);
-    this.#ended = new Promise((_, reject) => (this.#end = reject));
-    this.#ended.catch(() => undefined);
     this.#worker.addEventListener('error', ({ message }) => {
       this.end(new RuntimeFailedError("running the engine's worker", message === '' ? 'it did not start' : message));
     });
@@ -46,11 +44,11 @@ export class EngineProcess {
 
   /** @throws what the worker throws, and why it ended when it does before it answers */
   call<T>(ask: (api: Remote<WorkerApi>) => Promise<T>): Promise<T> {
-    return Promise.race([ask(this.#api), this.#ended]);
+    return this.#calls.until(ask(this.#api));
   }
 
   end(reason: Error): void {
-    this.#end(reason);
+    this.#calls.end(reason);
     this.#worker.terminate();
   }
 
