@@ -72,12 +72,13 @@ async function chooseToken(
 }
 
 async function decodeStep(
-  { route, ends, timing }: GenerationOptions,
+  { route, ends, timing, signal }: GenerationOptions,
   token: number,
   position: number,
 ): Promise<Float32Array> {
   const startMs = performance.now();
   const hidden = await ends.embed([token]);
+  signal?.throwIfAborted();
   const sentMs = performance.now();
   const result = await route.step({ position, tokens: 1, hidden, wants: 'last' });
   if (timing !== undefined) {
@@ -99,17 +100,20 @@ async function prefill({ route, ends, prompt, held, width, signal }: GenerationO
   const positionsMax = prefillPositionsMax(width);
   const inFlight: Promise<Float32Array>[] = [];
   for (let position = held.length; position < prompt.length; position += positionsMax) {
-    signal?.throwIfAborted();
     const tokens = prompt.slice(position, position + positionsMax);
     const step: RouteStep = { position, tokens: tokens.length, hidden: await ends.embed(tokens), wants: 'last' };
     if (inFlight.length >= limits.prefillStepsInFlightMax)
       await inFlight[inFlight.length - limits.prefillStepsInFlightMax];
+    // Asked right before sending: behind the next turn's steps, a late one would cut their positions away.
+    signal?.throwIfAborted();
     const result = route.step(step);
     // Steps in flight fail together; the one that is awaited says it.
     result.catch(() => undefined);
     inFlight.push(result);
   }
   const results = await Promise.all(inFlight);
+  // Once stopped, `held` is the next turn's to change; its steps may have cut back what these wrote.
+  signal?.throwIfAborted();
   held.push(...prompt.slice(held.length));
   return results[results.length - 1];
 }
