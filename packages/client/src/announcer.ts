@@ -34,6 +34,7 @@ export function createAnnouncer(
       operator,
       networkGroup: null,
       addresses: network.addresses.slice(0, protocolLimits.addressesMax),
+      seeds: [],
     };
     network.directory.announce(signAnnouncement(announcement, identity));
     timer = setTimeout(announce, limits.announceEveryMs);

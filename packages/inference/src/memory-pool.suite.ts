@@ -74,6 +74,7 @@ export function stageAnnouncement(
     operator: null,
     networkGroup: null,
     addresses: [],
+    seeds: [],
   };
 }
 

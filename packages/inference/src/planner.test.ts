@@ -24,6 +24,7 @@ function stage(name: string, [first, last]: readonly [number, number], speed: Sp
     operator: null,
     networkGroup: null,
     addresses: [],
+    seeds: [],
   };
 }
 

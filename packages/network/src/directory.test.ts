@@ -36,7 +36,10 @@ afterEach(() => {
 
 function announcement(identity: Identity, change: Partial<Announcement> = {}): Uint8Array {
   const base = { peer: identity.peer, issuedAtMs: nowMs, expiresAtMs: nowMs + 60_000, stage: null, hopKeys: [] };
-  return signAnnouncement({ ...base, operator: null, networkGroup: null, addresses: [], ...change }, identity);
+  return signAnnouncement(
+    { ...base, operator: null, networkGroup: null, addresses: [], seeds: [], ...change },
+    identity,
+  );
 }
 
 function follower(links: Links = memory.peer(randomIdentity()), removed: string[] = []): DirectoryFollower {

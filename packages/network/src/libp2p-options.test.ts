@@ -1,7 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
 import { sharedOptions, webRtcOptions } from './libp2p-options.ts';
-import { dataChannelMessageBytesMax } from './limits.ts';
+import { dataChannelMessageBytesMax, messageBytesMaxByProtocol, messageOverheadBytes } from './limits.ts';
 
 describe('what libp2p is told', () => {
   it('D5: no name is ever resolved', async () => {
@@ -30,7 +30,9 @@ describe('what libp2p is told', () => {
     expect(asked).toEqual(['/ip4/8.8.4.4/tcp/1/ws']);
   });
 
-  it('F4: data-channel messages stay short', () => {
+  it('F4: data channels take the longest message of any protocol, with its framing', () => {
+    const longest = Math.max(...Object.values(messageBytesMaxByProtocol)) + messageOverheadBytes;
     expect(webRtcOptions([]).dataChannel.maxMessageSize).toBe(dataChannelMessageBytesMax);
+    expect(dataChannelMessageBytesMax).toBe(longest);
   });
 });

@@ -1,13 +1,19 @@
 /** Every limit of this package: name, unit last, default. Sizes of frames themselves are in @unfed/protocol. */
-import { directoryProtocol, limits as protocolLimits } from '@unfed/protocol';
+import { directoryProtocol, limits as protocolLimits, swarmProtocol } from '@unfed/protocol';
 
 /**
  * Bytes of one libp2p message on a link: with libp2p's own framing (13 bytes at most) a data-channel message stays
  * below 4.1 kB. Chrome's SCTP sends about 4.6 kB of one message and then waits for a round trip.
  */
 export const messageBytesMax = 4080;
-/** What the WebRTC transports may put into one data-channel message. */
-export const dataChannelMessageBytesMax = 4096;
+/** libp2p's framing of one message (F4), with a little room. */
+export const messageOverheadBytes = 16;
+/** Bulk gains more from fewer messages than it loses by a round trip here and there. */
+export const messageBytesMaxByProtocol: Readonly<Record<string, number>> = {
+  [swarmProtocol]: (16 << 10) - messageOverheadBytes,
+};
+/** What the WebRTC transports may put into one data-channel message: links keep to less where less is right. */
+export const dataChannelMessageBytesMax = 16 << 10;
 /** Above this, a data channel's queue counts as full and links wait for it to drain. */
 export const dataChannelBufferedBytesMax = 1 << 20;
 
@@ -21,6 +27,7 @@ export const linkSendQueueBytesMax = 16 << 20;
 /** Longest frame by protocol; `frameBytesMax` of @unfed/protocol for all others. */
 export const frameBytesMaxByProtocol: Readonly<Record<string, number>> = {
   [directoryProtocol]: protocolLimits.directoryFrameBytesMax,
+  [swarmProtocol]: protocolLimits.swarmFrameBytesMax,
 };
 
 /** An established link older than this is given up for a new one of the same peer: its end has evidently lost it. */

@@ -69,7 +69,7 @@ const portOf = (relay: RelayNode): number => Number(relay.addresses[0]?.split('/
 function announcement(identity: Identity): Uint8Array {
   const nowMs = Date.now();
   const times = { issuedAtMs: nowMs, expiresAtMs: nowMs + 60_000 };
-  const rest = { stage: null, hopKeys: [], operator: null, networkGroup: null, addresses: [] };
+  const rest = { stage: null, hopKeys: [], operator: null, networkGroup: null, addresses: [], seeds: [] };
   return signAnnouncement({ peer: identity.peer, ...times, ...rest }, identity);
 }
 

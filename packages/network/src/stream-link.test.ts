@@ -1,6 +1,6 @@
 import { streamPair } from '@libp2p/utils';
 import type { Stream } from '@libp2p/interface';
-import { limits as protocolLimits, randomIdentity, type LinkError } from '@unfed/protocol';
+import { limits as protocolLimits, randomIdentity, swarmProtocol, type LinkError } from '@unfed/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import './polyfills.node.ts';
@@ -10,8 +10,8 @@ import { StreamLink } from './stream-link.ts';
 
 const [self, other] = [randomIdentity().peer, randomIdentity().peer];
 
-function linkOn(stream: Stream): StreamLink {
-  return new StreamLink({ stream, peer: other, protocol: '/unfed/test/1', relayed: false, openedBy: self });
+function linkOn(stream: Stream, protocol = '/unfed/test/1'): StreamLink {
+  return new StreamLink({ stream, peer: other, protocol, relayed: false, openedBy: self });
 }
 
 async function withRawEnd(): Promise<{ link: StreamLink; raw: Stream }> {
@@ -29,6 +29,29 @@ describe('a link over a stream', () => {
     const refused = await withRawEnd();
     refused.raw.abort(new Error('crossed'));
     await expect(refused.link.welcomed).rejects.toMatchObject({ code: 'link-peer-left' });
+  });
+
+  it('F4: gives its stream messages of at most 4,080 bytes, and of 16,368 for bulk', async () => {
+    const longest = async (protocol: string): Promise<number> => {
+      const [near, raw] = await streamPair();
+      const sizes: number[] = [];
+      const send = near.send.bind(near);
+      near.send = (bytes) => {
+        sizes.push(bytes.byteLength);
+        return send(bytes);
+      };
+      raw.send(encodeCredit(linkWindowBytes));
+      await linkOn(near, protocol).send(new Uint8Array(60_000));
+      return Math.max(...sizes);
+    };
+    expect(await longest('/unfed/stage/1')).toBe(4080);
+    expect(await longest(swarmProtocol)).toBe(16_368);
+  });
+
+  it('F5: takes frames of the swarm of 64 KiB and 16 bytes at most', async () => {
+    const [near] = await streamPair();
+    const link = linkOn(near, swarmProtocol);
+    await expect(link.send(new Uint8Array((64 << 10) + 17))).rejects.toMatchObject({ code: 'link-frame-too-long' });
   });
 
   it('F5: ends with a typed error when a length is over the limit', async () => {
@@ -50,7 +73,7 @@ describe('a link over a stream', () => {
   });
 
   it('F7: tells an orderly end from a lost one', async () => {
-    const orderly = (await streamPair()).map(linkOn) as [StreamLink, StreamLink];
+    const orderly = (await streamPair()).map((stream) => linkOn(stream)) as [StreamLink, StreamLink];
     orderly[0].close();
     expect(await Promise.all(orderly.map(({ closed }) => closed))).toEqual([undefined, undefined]);
     const { link, raw } = await withRawEnd();
@@ -59,7 +82,7 @@ describe('a link over a stream', () => {
   });
 
   it('F7: what was sent before a close still arrives, and then the end', async () => {
-    const [near, far] = (await streamPair()).map(linkOn) as [StreamLink, StreamLink];
+    const [near, far] = (await streamPair()).map((stream) => linkOn(stream)) as [StreamLink, StreamLink];
     await Promise.all([near.welcomed, far.welcomed]);
     const came: number[] = [];
     for (let i = 0; i < 5; i++) await near.send(Uint8Array.of(i));
@@ -73,7 +96,7 @@ describe('a link over a stream', () => {
   });
 
   it('ends with the error of a handler that fails', async () => {
-    const [near, far] = (await streamPair()).map(linkOn) as [StreamLink, StreamLink];
+    const [near, far] = (await streamPair()).map((stream) => linkOn(stream)) as [StreamLink, StreamLink];
     await near.welcomed;
     far.onFrame(() => {
       throw new Error('cannot read this');

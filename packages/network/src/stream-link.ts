@@ -44,6 +44,7 @@ export class StreamLink implements Link {
 
   readonly #stream: Stream;
   readonly #frameBytesMax: number;
+  readonly #messageBytesMax: number;
   readonly #welcome: Deferred<void>;
   readonly #end: Deferred<UnfedError | undefined>;
   #isOpen = true;
@@ -75,6 +76,7 @@ export class StreamLink implements Link {
     this.openedBy = openedBy;
     this.#stream = stream;
     this.#frameBytesMax = limits.frameBytesMaxByProtocol[protocol] ?? protocolLimits.frameBytesMax;
+    this.#messageBytesMax = limits.messageBytesMaxByProtocol[protocol] ?? limits.messageBytesMax;
     this.#welcome = deferred<void>();
     this.#end = deferred<UnfedError | undefined>();
     this.welcomed = this.#welcome.promise;
@@ -249,7 +251,7 @@ export class StreamLink implements Link {
 
   async #writeFrame(frame: Uint8Array): Promise<void> {
     this.#midFrame = true;
-    for (const piece of encodePieces(frame, limits.messageBytesMax)) {
+    for (const piece of encodePieces(frame, this.#messageBytesMax)) {
       if (!this.#isOpen && !this.#goodbyeAfterFrame) return;
       if (!this.#put(piece)) await this.#until(() => !this.#stream.writableNeedsDrain);
     }

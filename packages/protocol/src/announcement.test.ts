@@ -27,6 +27,7 @@ const example: Announcement = {
   operator: 'somebody',
   networkGroup: new Uint8Array(16),
   addresses: ['/ip4/127.0.0.1/udp/1/webrtc-direct'],
+  seeds: [manifestHash('ab'.repeat(32)), manifestHash('cd'.repeat(32))],
 };
 const forwarder: Announcement = {
   ...example,
@@ -35,6 +36,7 @@ const forwarder: Announcement = {
   operator: null,
   networkGroup: null,
   addresses: [],
+  seeds: [],
 };
 
 /** Signed as it is, whatever is wrong with it. */
@@ -70,6 +72,10 @@ describe('announcement', () => {
       { networkGroup: new Uint8Array(15) },
       { addresses: Array.from({ length: 17 }, () => '/a') },
       { addresses: ['x'.repeat(513)] },
+      { seeds: undefined },
+      { seeds: ['AB'.repeat(32)] },
+      { seeds: ['ab'.repeat(32), 'ab'.repeat(32)] },
+      { seeds: Array.from({ length: 9 }, (_, n) => `${n}`.repeat(64)) },
       { stage: { ...stage, span: { first: 2, last: 2 } } },
       { stage: { ...stage, span: { first: 0, last: limits.layersMax + 1 } } },
       { stage: { ...stage, stepsPerSecond: -1 } },

@@ -58,6 +58,12 @@ const announcementSchema = v.strictObject({
   networkGroup: v.nullable(fixedBytes(16)),
   /** Multiaddrs at which the peer can be reached. */
   addresses: addressesSchema,
+  /** Models of which the peer exchanges chunks now: it has some to give, or fetches them. Each once. */
+  seeds: v.pipe(
+    v.array(manifestHashSchema),
+    v.maxLength(limits.seedsMax),
+    v.check((seeds) => new Set(seeds).size === seeds.length, 'each model once'),
+  ),
 });
 
 const envelopeSchema = v.strictObject({

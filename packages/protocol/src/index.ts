@@ -8,6 +8,7 @@ export * from './ids.ts';
 export * as limits from './limits.ts';
 export * from './link.ts';
 export * from './manifest.ts';
+export * from './manifest-signature.ts';
 export * from './peer-id.ts';
 export * from './signing.ts';
 export * from './stage-frames.ts';

@@ -17,6 +17,8 @@ export const clockSkewMsMax = 30_000;
 export const addressesMax = 16;
 export const addressCharsMax = 512;
 export const operatorCharsMax = 64;
+/** Models of which one peer exchanges chunks at the same time. */
+export const seedsMax = 8;
 
 /** A whole directory snapshot, and how many announcements it may hold. */
 export const directoryFrameBytesMax = 4 << 20;
@@ -24,6 +26,8 @@ export const directoryAnnouncementsMax = 4096;
 
 /** A step of 128 positions of width 8,192 in float32 is 4 MiB; with its header it still fits. */
 export const frameBytesMax = (4 << 20) + 4096;
+/** A frame of the swarm: 64 KiB of a chunk, or a bitmap or a list of chunks, with its header. */
+export const swarmFrameBytesMax = (64 << 10) + 16;
 export const stepPositionsMax = 512;
 export const controlFrameBytesMax = 16_384;
 export const wireErrorCodeCharsMax = 64;

@@ -5,6 +5,9 @@
 import { UnfedError } from './errors.ts';
 import type { PeerId } from './peer-id.ts';
 
+/** The protocol by which peers exchange chunks of models. Its frames are those of `@unfed/swarm`. */
+export const swarmProtocol = '/unfed/swarm/1';
+
 /** Takes one whole frame, which it may keep. While a returned promise is pending, no further frame is read. */
 export type FrameHandler = (frame: Uint8Array) => void | Promise<void>;
 

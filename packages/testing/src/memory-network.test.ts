@@ -158,6 +158,7 @@ describe('memory directory', () => {
     operator: null,
     networkGroup: null,
     addresses: [],
+    seeds: [],
   });
 
   it('shows an announcement to all after one delay, and its withdrawal', async () => {
