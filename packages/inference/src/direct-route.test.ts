@@ -237,6 +237,7 @@ describe('stage service against hostile peers', () => {
       const session = randomSessionId();
       const code = new Promise<string>((resolve) => {
         of.client.links.addClient(session, {
+          resultsFrom: peer,
           onControl: (frame) => frame.kind === 'failed' && resolve(frame.code),
           onResult: () => resolve('a result'),
           onLinkClosed: () => resolve('link closed'),
@@ -257,6 +258,7 @@ describe('stage service against hostile peers', () => {
     const session = randomSessionId();
     const failed = new Promise<string>((resolve) => {
       of.client.links.addClient(session, {
+        resultsFrom: peer,
         onControl: (frame) => (frame.kind === 'failed' ? resolve(frame.code) : undefined),
         onResult: () => resolve('a result'),
         onLinkClosed: () => resolve('link closed'),

@@ -49,6 +49,8 @@ export async function openDirectRoute(options: DirectRouteOptions): Promise<Rout
 }
 
 interface Waiting {
+  /** Positions that were asked back. */
+  readonly rows: number;
   readonly resolve: (hidden: Float32Array<ArrayBuffer>) => void;
   readonly reject: (error: UnfedError) => void;
   readonly expires: ReturnType<typeof setTimeout>;
@@ -95,15 +97,36 @@ class DirectRoute implements Route, SessionClient {
       }
     });
     this.#links.push(...(await Promise.all(dialled)));
+    // A stage may leave while another is dialled.
+    if (this.#failure !== undefined) throw this.#failure;
     const answered = new Promise<void>((resolve, reject) => {
       this.#onOpened = resolve;
       this.#onFailedOpen = reject;
       both.addEventListener('abort', () => {
-        const late = new StepTimeoutError(limits.routeOpenMsMax, 'opening the route');
-        reject(signal?.aborted === true ? asError(signal.reason) : late);
+        const cause = new StepTimeoutError(limits.routeOpenMsMax, 'opening the route');
+        const silent = this.hops.find(({ peer }) => !this.#opened.has(peer)) ?? this.#lastHop;
+        reject(
+          signal?.aborted === true ? asError(signal.reason) : new StageLostError(silent.peer, silent.span, { cause }),
+        );
       });
     });
-    await Promise.all([answered, ...this.#links.map((link, i) => link.send(this.#openFrame(i, manifest)))]);
+    await Promise.all([answered, ...this.hops.map((hop, i) => this.#send(i, this.#openFrame(i, manifest), hop))]);
+  }
+
+  get #lastHop(): Hop {
+    return this.hops[this.hops.length - 1];
+  }
+
+  get resultsFrom(): PeerId {
+    return this.#lastHop.peer;
+  }
+
+  async #send(index: number, frame: Uint8Array, { peer, span }: Hop): Promise<void> {
+    try {
+      await this.#links[index].send(frame);
+    } catch (cause) {
+      throw new StageLostError(peer, span, { cause });
+    }
   }
 
   #openFrame(index: number, manifest: ManifestHash): Uint8Array {
@@ -121,7 +144,7 @@ class DirectRoute implements Route, SessionClient {
   }
 
   step(step: RouteStep): Promise<Float32Array<ArrayBuffer>> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (!this.alive) return Promise.reject(this.#failure ?? new StageLostError(this.#lastHop.peer, this.#lastHop.span));
     const number = this.#number++;
     const frame = encodeStep({
       session: this.#session,
@@ -135,11 +158,9 @@ class DirectRoute implements Route, SessionClient {
     });
     return new Promise((resolve, reject) => {
       const expires = setTimeout(() => this.#fail(new StepTimeoutError(limits.stepMsMax, 'a step')), limits.stepMsMax);
-      this.#waiting.set(number, { resolve, reject, expires });
-      const first = this.hops[0];
-      this.#links[0]
-        .send(frame)
-        .catch((cause: unknown) => this.#fail(new StageLostError(first.peer, first.span, { cause })));
+      const rows = step.wants === 'all' ? step.tokens : 1;
+      this.#waiting.set(number, { rows, resolve, reject, expires });
+      this.#send(0, frame, this.hops[0]).catch((error: unknown) => this.#fail(error as UnfedError));
     });
   }
 
@@ -154,19 +175,18 @@ class DirectRoute implements Route, SessionClient {
     if (this.#opened.size === this.hops.length) this.#onOpened();
   }
 
-  onResult(step: Step, from: PeerId): void {
+  onResult(step: Step): void {
     const waiting = this.#waiting.get(step.number);
-    const last = this.hops[this.hops.length - 1];
-    // A late result of a step that was given up, or one from a peer that has no say, is nobody's.
-    if (waiting === undefined || from !== last.peer) return;
-    this.#waiting.delete(step.number);
-    clearTimeout(waiting.expires);
+    // A late result of a step that was given up is nobody's.
+    if (waiting === undefined) return;
     try {
-      waiting.resolve(
-        unpackHidden(step.payload, { tokens: step.tokens, width: this.#width, precision: step.precision }),
-      );
+      const { rows: tokens } = waiting;
+      const hidden = unpackHidden(step.payload, { tokens, width: this.#width, precision: step.precision });
+      this.#waiting.delete(step.number);
+      clearTimeout(waiting.expires);
+      waiting.resolve(hidden);
     } catch (error) {
-      waiting.reject(error as UnfedError);
+      this.#fail(new StageRefusedError(this.#lastHop, 'wrong-result', (error as UnfedError).message));
     }
   }
 
@@ -201,7 +221,6 @@ class DirectRoute implements Route, SessionClient {
         // The stage left; its session went with it.
       });
     }
-    const last = this.hops[this.hops.length - 1];
-    this.#rejectWaiting(this.#failure ?? new StageLostError(last.peer, last.span));
+    this.#rejectWaiting(this.#failure ?? new StageLostError(this.#lastHop.peer, this.#lastHop.span));
   }
 }

@@ -46,7 +46,8 @@ export class StageLostError extends UnfedError {
   readonly span: Span;
 
   constructor(peer: PeerId, span: Span, options?: ErrorOptions) {
-    super(`the stage that served layers ${spanText(span)} (${peer.slice(-8)}) left; try again`, options);
+    const how = options?.cause instanceof StepTimeoutError ? 'did not answer' : 'left';
+    super(`the stage that served layers ${spanText(span)} (${peer.slice(-8)}) ${how}; try again`, options);
     this.peer = peer;
     this.span = span;
   }

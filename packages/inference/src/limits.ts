@@ -15,8 +15,11 @@ export const prefillStepPositionsMax = 128;
 export const sessionsPerLinkMax = 16;
 /** Steps of one session that may wait at a stage. */
 export const stepsQueuedMax = 8;
-/** Sessions whose opening may be under way at a stage. */
+/** Sessions whose opening may be under way at a stage, in all and by one peer: one cannot shut the others out. */
 export const sessionsOpeningMax = 32;
+export const sessionsOpeningPerLinkMax = 4;
+/** How long a stage dials the next: below `routeOpenMsMax`, so that the client hears which stage failed. */
+export const nextDialMsMax = 15_000;
 
 /** Plans that cost up to this much more than the best are as good: one of them is drawn. */
 export const planSlackRatio = 1.15;

@@ -20,8 +20,10 @@ import { loopbackLinks } from './loopback.ts';
 
 /** Takes what stages answer to a session that this peer opened. */
 export interface SessionClient {
+  /** The last stage. A step of the session from any other peer is for the stage that this peer may run in it. */
+  readonly resultsFrom: PeerId;
   onControl(frame: Extract<ControlFrame, { kind: 'opened' | 'failed' }>, from: PeerId): void;
-  onResult(step: Step, from: PeerId): void;
+  onResult(step: Step): void;
   onLinkClosed(peer: PeerId): void;
 }
 
@@ -76,9 +78,9 @@ export function createStageLinks(links: Links): StageLinks {
   }
 
   function dispatchStep(step: Step, link: Link): void | Promise<void> {
-    // On the loopback a session's client and stage are the same peer: results are what its client has in flight.
+    // A peer may be client and stage of one session. What comes in at the loopback's server end is for its stage.
     const client = clients.get(step.session);
-    if (client !== undefined && link !== loopback.server) return client.onResult(step, link.peer);
+    if (client?.resultsFrom === link.peer && link !== loopback.server) return client.onResult(step);
     return server?.onStep(step, link);
   }
 

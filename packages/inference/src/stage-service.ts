@@ -17,7 +17,7 @@ import {
   type SessionId,
   type Step,
 } from '@unfed/protocol';
-import { StageProtocolError } from './errors.ts';
+import { StageProtocolError, StepTimeoutError } from './errors.ts';
 import { packHidden, unpackHidden } from './hidden-states.ts';
 import * as limits from './limits.ts';
 import { sendFailed, type StageLinks, type StageServer } from './stage-links.ts';
@@ -58,6 +58,12 @@ interface Session {
   tail: Promise<void>;
 }
 
+/** A session on its way: its memory, or its link to the next stage, is not there yet. */
+interface Opening {
+  readonly opener: Link;
+  readonly abort: AbortController;
+}
+
 export function createStageService(options: StageServiceOptions): StageService {
   return new Stage(options);
 }
@@ -66,7 +72,7 @@ class Stage implements StageService, StageServer {
   readonly #options: StageServiceOptions;
   readonly #nowMs: () => number;
   readonly #sessions = new Map<SessionId, Session>();
-  readonly #opening = new Set<SessionId>();
+  readonly #opening = new Map<SessionId, Opening>();
   readonly #listeners = new Set<() => void>();
   readonly #unserve: () => void;
   #positionsServed = 0;
@@ -107,6 +113,7 @@ class Stage implements StageService, StageServer {
   stop(): void {
     this.#unserve();
     const error = new StageProtocolError('busy', 'the volunteer stopped serving');
+    for (const { abort } of this.#opening.values()) abort.abort(error);
     for (const session of [...this.#sessions.values()]) this.#end(session, error);
   }
 
@@ -117,6 +124,8 @@ class Stage implements StageService, StageServer {
   onClose(id: SessionId, link: Link): void {
     const session = this.#sessions.get(id);
     if (session?.opener === link) this.#end(session);
+    const opening = this.#opening.get(id);
+    if (opening?.opener === link) opening.abort.abort(closedEarly());
   }
 
   onStep(step: Step, link: Link): void {
@@ -142,6 +151,7 @@ class Stage implements StageService, StageServer {
   }
 
   onLinkClosed(link: Link): void {
+    for (const { opener, abort } of this.#opening.values()) if (opener === link) abort.abort(closedEarly());
     for (const session of [...this.#sessions.values()]) {
       if (session.opener === link) this.#end(session);
       else if (session.next === link || link.peer === session.previous) {
@@ -152,12 +162,18 @@ class Stage implements StageService, StageServer {
 
   async #open(frame: OpenFrame, opener: Link): Promise<void> {
     this.#checkOpen(frame, opener);
-    this.#opening.add(frame.session);
+    const { runner } = this.#options;
+    const abort = new AbortController();
+    this.#opening.set(frame.session, { opener, abort });
     try {
-      const next = frame.next === null ? opener : await this.#dialNext(frame.next);
-      if ((await this.#options.runner.open(frame.session, frame.positionsMax)) === 'busy') {
+      const next = frame.next === null ? opener : await this.#dialNext(frame.next, abort);
+      const room = await runner.open(frame.session, frame.positionsMax);
+      if (room === 'busy') {
         throw new StageProtocolError('busy', 'all memory for sessions is taken; another stage may have room');
       }
+      // Closed while it opened: nobody would ever close it again.
+      if (abort.signal.aborted) await runner.close(frame.session);
+      abort.signal.throwIfAborted();
       this.#sessions.set(frame.session, {
         id: frame.session,
         opener,
@@ -185,20 +201,30 @@ class Stage implements StageService, StageServer {
     if (this.#sessions.has(frame.session) || this.#opening.has(frame.session)) {
       throw new StageProtocolError('unknown-session', 'a session of this id is open');
     }
-    const ofOpener = [...this.#sessions.values()].filter((session) => session.opener === opener).length;
-    if (ofOpener >= limits.sessionsPerLinkMax || this.#opening.size >= limits.sessionsOpeningMax) {
-      throw new StageProtocolError('busy', `at most ${limits.sessionsPerLinkMax} sessions a link`);
+    const held = [...this.#sessions.values()].filter((session) => session.opener === opener).length;
+    const coming = [...this.#opening.values()].filter((opening) => opening.opener === opener).length;
+    if (held + coming >= limits.sessionsPerLinkMax || coming >= limits.sessionsOpeningPerLinkMax) {
+      const most = `${limits.sessionsPerLinkMax} sessions a link, ${limits.sessionsOpeningPerLinkMax} of them opening`;
+      throw new StageProtocolError('busy', `at most ${most}`);
+    }
+    if (this.#opening.size >= limits.sessionsOpeningMax) {
+      throw new StageProtocolError('busy', `at most ${limits.sessionsOpeningMax} sessions may be opening`);
     }
   }
 
-  async #dialNext(peer: PeerId): Promise<Link> {
+  async #dialNext(peer: PeerId, abort: AbortController): Promise<Link> {
     const { directory, links } = this.#options;
     const announcement = directory.announcements().find((a) => a.peer === peer);
     if (announcement === undefined && peer !== links.self) {
       throw new StageProtocolError('next-unknown', `the next stage ${peer.slice(-8)} is not in the directory`);
     }
-    const signal = AbortSignal.timeout(limits.routeOpenMsMax);
-    return links.open(peer, { addresses: announcement?.addresses ?? [], signal });
+    const late = new StepTimeoutError(limits.nextDialMsMax, `dialling the next stage ${peer.slice(-8)}`);
+    const timer = setTimeout(() => abort.abort(late), limits.nextDialMsMax);
+    try {
+      return await links.open(peer, { addresses: announcement?.addresses ?? [], signal: abort.signal });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #end(session: Session, error?: Error): void {
@@ -240,6 +266,10 @@ class Stage implements StageService, StageServer {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+function closedEarly(): StageProtocolError {
+  return new StageProtocolError('unknown-session', 'the session was closed while it opened');
 }
 
 /** The step as it goes on: the same number, position and wants, with what is left of its deadline. */
