@@ -1,11 +1,17 @@
 /** A volunteer without a browser: joins through a relay, serves layers or only forwards, until it is told to end. */
-import { createPeer, type Peer, type RelayInfo } from '@unfed/client/node';
+import { createPeer, type NetworkView, type Peer, type RelayInfo } from '@unfed/client/node';
 import { errorText, manifestHash, spanText } from '@unfed/protocol';
 import { help, readOptions, type NodeOptions } from './options.ts';
 
 /** How long the relay may be away at the start before this gives up, ms. */
 const relayWaitMsMax = 60_000;
 const relayRetryMs = 500;
+
+interface Serving {
+  readonly relay: RelayInfo;
+  readonly options: NodeOptions;
+  readonly signal: AbortSignal;
+}
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -29,37 +35,42 @@ async function main(): Promise<void> {
     signal: abort.signal,
   });
   try {
-    if (!abort.signal.aborted) await serve(peer, relay, options);
+    if (!abort.signal.aborted) await serve(peer, { relay, options, signal: abort.signal });
     if (!abort.signal.aborted) await new Promise((resolve) => abort.signal.addEventListener('abort', resolve));
   } finally {
     await peer.stop();
   }
 }
 
-async function serve(peer: Peer, relay: RelayInfo, options: NodeOptions): Promise<void> {
+async function serve(peer: Peer, { relay, options, signal }: Serving): Promise<void> {
   if (options.forwardOnly) {
+    await until(peer, ({ forwarders }) => forwarders.some((forwarder) => forwarder.peer === peer.id), signal);
     say(`ready: forwarding as ${peer.id.slice(-8)}`);
     return;
   }
   const model = options.model ?? relay.models.map(({ manifest }) => manifestHash(manifest))[0];
   if (model === undefined) throw new Error('the relay serves no model; name one by --model');
-  await connected(peer);
   await peer.donation.start({ manifest: model, span: options.layers, memoryBytesMax: options.memoryBytesMax });
   const { state } = peer.donation;
   if (state.kind === 'failed') throw state.error;
   if (state.kind !== 'serving') return;
-  const speed = state.stepsPerSecond.toFixed(0);
-  say(
-    `ready: layers ${spanText(state.span)} of ${state.model} on ${state.backend}, ${speed} steps/s, as ${peer.id.slice(-8)}`,
-  );
+  await until(peer, ({ pools }) => pools.some(({ stages }) => stages.some(({ self }) => self)), signal);
+  const speed = `${state.stepsPerSecond.toFixed(0)} steps/s`;
+  const layers = `layers ${spanText(state.span)} of ${state.model}`;
+  say(`ready: ${layers} on ${state.backend}, ${speed}, as ${peer.id.slice(-8)}`);
 }
 
-/** What to serve follows from what others serve: so the directory comes first, unless the relay stays away. */
-async function connected(peer: Peer): Promise<void> {
-  const deadlineMs = Date.now() + relayWaitMsMax;
-  while (peer.network.relay.kind !== 'connected' && Date.now() < deadlineMs) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+/** Ready is who others can find: one's own announcement has come back from the relay. */
+async function until(peer: Peer, done: (network: NetworkView) => boolean, signal: AbortSignal): Promise<void> {
+  if (done(peer.network)) return;
+  await new Promise<void>((resolve) => {
+    const unlisten = peer.onChange(() => done(peer.network) && finish());
+    const finish = () => {
+      unlisten();
+      resolve();
+    };
+    signal.addEventListener('abort', finish, { once: true });
+  });
 }
 
 /** @throws Error when the relay does not answer in time */

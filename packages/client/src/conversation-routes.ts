@@ -2,8 +2,8 @@
 import { NoRouteError, openDirectRoute, planRoute, StageLostError, StageRefusedError } from '@unfed/inference';
 import type { Hop, Route, StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
-import { asError, type Manifest, type ManifestHash, type PeerId, type Precision } from '@unfed/protocol';
-import { RelayUnreachableError } from './errors.ts';
+import type { Manifest, ManifestHash, PeerId, Precision } from '@unfed/protocol';
+import { directoryReady } from './directory-ready.ts';
 import * as limits from './limits.ts';
 import type { AnswerEvent } from './peer.ts';
 
@@ -61,7 +61,7 @@ export class ConversationRoutes {
       kept.route.close();
     }
     yield { kind: 'progress', stage: 'planning', note: 'choosing volunteers' };
-    await this.#directoryReady(request.signal);
+    await directoryReady(this.#parts.network, request.signal);
     for (let attempt = 1; ; attempt++) {
       const hops = this.#plan(request.without);
       yield { kind: 'progress', stage: 'connecting', note: `connecting to ${hops.length} stages` };
@@ -124,28 +124,6 @@ export class ConversationRoutes {
       positionsMax: Math.min(roomy, this.#positionsMax),
       precision,
       signal,
-    });
-  }
-
-  /** Before a relay has sent its directory, an absent stage means nothing. */
-  async #directoryReady(signal: AbortSignal | undefined): Promise<void> {
-    const { network } = this.#parts;
-    if (network.directory.whole) return;
-    const timeout = AbortSignal.timeout(limits.directoryWaitMsMax);
-    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-    await new Promise<void>((resolve, reject) => {
-      const unlisten = network.directory.onChange(() => {
-        if (!network.directory.whole) return;
-        unlisten();
-        resolve();
-      });
-      both.addEventListener('abort', () => {
-        unlisten();
-        const { relayState } = network;
-        const detail = relayState.kind === 'retrying' ? relayState.error : 'no answer yet';
-        const unreachable = new RelayUnreachableError(limits.directoryWaitMsMax, detail);
-        reject(signal?.aborted === true ? asError(signal.reason) : unreachable);
-      });
     });
   }
 }

@@ -6,6 +6,7 @@ import type { Network } from '@unfed/network';
 import { layerShard, shardEntry, spanShards, type Manifest, type ManifestHash, type Span } from '@unfed/protocol';
 import type { ShardSource } from '@unfed/swarm';
 import type { Announcer } from './announcer.ts';
+import { directoryReady } from './directory-ready.ts';
 import { asUnfedError, MemoryTooSmallError } from './errors.ts';
 import * as limits from './limits.ts';
 import type { DonateOptions, Donation, DonationState } from './peer.ts';
@@ -90,7 +91,7 @@ class Running {
     const { manifest } = await source.manifest(options.manifest, { signal });
     checkManifestSizes(manifest);
     const bytesMax = options.memoryBytesMax ?? limits.donationBytesDefault;
-    const span = options.span ?? this.#choose(manifest, options.manifest, bytesMax);
+    const span = options.span ?? (await this.#choose(manifest, options.manifest, bytesMax));
     this.#show({ kind: 'preparing', note: 'starting the runtime and testing it against known answers' });
     const onProgress = (note: string) => this.#show({ kind: 'preparing', note });
     const engine = await platform.createEngine({ backend: options.backend ?? 'auto', signal, onProgress });
@@ -135,11 +136,12 @@ class Running {
     offer();
   }
 
-  #choose(manifest: Manifest, hash: ManifestHash, bytesMax: number): Span {
+  async #choose(manifest: Manifest, hash: ManifestHash, bytesMax: number): Promise<Span> {
     const { layers } = manifest.architecture;
     const layerBytes = Math.max(...Array.from({ length: layers }, (_, i) => shardEntry(manifest, layerShard(i)).bytes));
     const layersMax = Math.floor((bytesMax * (1 - limits.cacheShare)) / layerBytes);
     if (layersMax < 1) throw new MemoryTooSmallError(layerBytes / (1 - limits.cacheShare), bytesMax);
+    await directoryReady(this.#parts.network, this.#abort.signal);
     const offers = this.#parts.network.directory
       .announcements()
       .flatMap(({ peer, stage }) => (stage?.manifest === hash && peer !== this.#parts.network.self ? [stage] : []));
