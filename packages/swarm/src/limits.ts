@@ -12,7 +12,71 @@ export const backoffMsMax = 8_000;
 
 /** Chunks of one write to a store: 8 are nearly twice as fast as one on Chromium's disk. */
 export const storeBatchChunksMax = 8;
-/** Chunks read at the same time while a shard is put together. */
-export const assemblyReadsMax = 2;
 /** What a volunteer lends of the disk unless told otherwise. */
 export const storeCapBytes = 8 * 1024 ** 3;
+/** A file that was not finished for so long belongs to a process that died. */
+export const unfinishedFileMsMax = 3_600_000;
+
+/** Bytes of a chunk in one frame of the exchange: with its header it is a frame of the protocol's longest. */
+export const partBytesMax = 64 << 10;
+/** Chunks named in one `gained` frame. */
+export const gainedChunksMax = 4096;
+
+/** Requests that one peer may have waiting with us: a window and its endgame, with room for cancels on the way. */
+export const requestsWaitingMax = 64;
+/** Requests of one peer over that, or for what it was told we lack, before its link ends. */
+export const refusalsMax = 64;
+/** Models that two peers exchange on one link. */
+export const slotsMax = 8;
+
+/** Chunks that one peer may be asked for at the same time; whatever its rate. */
+export const windowChunksMax = 16;
+/** Chunks that a peer of unknown rate is asked for. */
+export const windowChunksFirst = 2;
+/** Beside the round trip, what is asked for in advance: the time that we, busy, may take to ask for more. */
+export const windowSlackMs = 300;
+/** The shortest time over which a rate is measured. */
+export const rateSampleMs = 250;
+/** Chunks taken at random before the rarest come first, so that there is soon something to give. */
+export const randomChunksFirst = 2;
+/** Peers that are asked for the same chunk when nothing else is left to ask for. */
+export const endgameCopiesMax = 3;
+/** A duplicate must promise to come this much sooner than what is under way. */
+export const endgameGain = 1.5;
+/** A peer that sends nothing for so long while asked is passed over; doubling with every time. */
+export const peerStallMs = 8_000;
+/** Silences in a row after which a peer is not asked again. */
+export const peerStallsMax = 3;
+
+/** Chunks that the origin is asked for at the same time. */
+export const originWindowChunks = 4;
+/** How long peers that were announced are waited for before the origin is asked for what nobody here has. */
+export const originGraceMs = 5_000;
+/** Without a byte of any peer for so long, the origin is asked for what peers have too. */
+export const originPatienceMs = 10_000;
+/** Of all who lack a chunk, one asks the origin at first, twice as many after this, four times after twice this … */
+export const originTurnMs = 15_000;
+
+/** Peers that may download from us at the same time: by what they give, and one more by turns. */
+export const uploadSlotsRegular = 4;
+export const uploadSlotsOptimistic = 1;
+export const rechokeMs = 5_000;
+/** Rounds of choking that an optimistic slot lasts. */
+export const optimisticRounds = 3;
+/** What a token bucket holds, in ms of its rate. */
+export const bucketMs = 250;
+
+/** Peers that a model is exchanged with; of these, the ones we dial. */
+export const neighboursMax = 32;
+export const neighboursDialledMax = 16;
+/** Links of the exchange with all peers together. */
+export const exchangesMax = 64;
+/** After a link that failed or ended, the peer is dialled again after this, doubling. */
+export const redialMs = 10_000;
+export const redialMsMax = 300_000;
+/** How often a download looks after itself: stalls, rates, peers. */
+export const tickMs = 500;
+/** Chunks whose puts are under way, which bounds the bytes in memory. */
+export const putsMax = 16;
+/** While a download is limited, a request asks for so much at once: steps of an answer then wait less. */
+export const limitedRequestBytes = 64 << 10;
