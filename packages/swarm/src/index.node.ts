@@ -1,2 +1,3 @@
 export * from './folder-source.node.ts';
 export * from './index.ts';
+export * from './store-files.node.ts';

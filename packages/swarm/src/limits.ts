@@ -54,8 +54,10 @@ export const originWindowChunks = 4;
 export const originGraceMs = 5_000;
 /** Without a byte of any peer for so long, the origin is asked for what peers have too. */
 export const originPatienceMs = 10_000;
-/** Of all who lack a chunk, one asks the origin at first, twice as many after this, four times after twice this … */
-export const originTurnMs = 15_000;
+/** Up to so many peers of one model may all ask the origin: they hear of each other's chunks soon enough. */
+export const originCrowdMin = 8;
+/** In larger swarms, twice as many may ask the origin for a chunk after this times log2 of the peers. */
+export const originTurnMs = 2_000;
 
 /** Peers that may download from us at the same time: by what they give, and one more by turns. */
 export const uploadSlotsRegular = 4;
@@ -80,3 +82,5 @@ export const tickMs = 500;
 export const putsMax = 16;
 /** While a download is limited, a request asks for so much at once: steps of an answer then wait less. */
 export const limitedRequestBytes = 64 << 10;
+/** A first answer that took longer says how busy the peer is, not how far away. */
+export const rttMsMax = 2_000;

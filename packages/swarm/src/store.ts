@@ -53,7 +53,7 @@ export interface ChunkStore {
   get(address: ChunkAddress, sha256?: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>;
 
   /**
-   * A shard in one piece for the engine: one allocation of the shard and, beside it, at most `assemblyReadsMax` chunks.
+   * A shard in one piece for the engine: one allocation of the shard and, beside it, one chunk at a time.
    * Every chunk is verified.
    * @throws ChunksMissingError with the chunks that are to be fetched (again): those not held, and those that were
    *   wrong, which are dropped; OutOfMemoryError; the signal's reason
