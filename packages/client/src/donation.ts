@@ -35,9 +35,12 @@ export function createDonation(parts: DonationParts): Donation {
       return running?.state() ?? state;
     },
     async start(options) {
-      await running?.stop();
+      const before = running;
       const mine = new Running(parts, show);
       running = mine;
+      await before?.stop();
+      // Stopped, or started again, in the meantime.
+      if (running !== mine) return;
       try {
         await mine.start(options);
       } catch (error) {
@@ -99,7 +102,7 @@ class Running {
     signal.throwIfAborted();
     const runner = await this.#load(engine, manifest, { span, bytesMax });
     signal.throwIfAborted();
-    const stepsPerSecond = await engine.measure(runner);
+    const stepsPerSecond = await engine.measure(runner, signal);
     signal.throwIfAborted();
     const service = createStageService({
       links: this.#parts.links,
@@ -123,6 +126,7 @@ class Running {
       sinceMs: Date.now(),
     };
     const offer = () => {
+      if (signal.aborted) return;
       this.#parts.announcer.offer({
         manifest: options.manifest,
         span,
@@ -179,10 +183,13 @@ class Running {
     return runner;
   }
 
+  /** A second call frees what was loaded since; what is announced by then may be another donation's. */
   async stop(): Promise<void> {
-    this.#abort.abort();
-    this.#parts.announcer.offer(null);
-    this.#service?.stop();
+    if (!this.#abort.signal.aborted) {
+      this.#abort.abort();
+      this.#service?.stop();
+      this.#parts.announcer.offer(null);
+    }
     this.#serving = undefined;
     await this.#runner?.dispose().catch(() => undefined);
     await this.#engine?.dispose().catch(() => undefined);

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import type { Engine } from '@unfed/engine/node';
+import { createStageLinks, openDirectRoute } from '@unfed/inference';
+import { createMemoryPool, SummingRunner, testIdentity, type MemoryPool } from '@unfed/inference/suites';
+import { ensureDemoModel } from '@unfed/model/node';
+import type { Network } from '@unfed/network';
+import type { Manifest, ManifestHash, StageOffer } from '@unfed/protocol';
+import { folderSource } from '@unfed/swarm/node';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createDonation, type DonationParts } from './donation.ts';
+import type { Donation } from './peer.ts';
+
+const modelsDir = join(import.meta.dirname, '../../../build/models');
+const source = folderSource(modelsDir);
+let hash: ManifestHash;
+let manifest: Manifest;
+let pool: MemoryPool;
+let donation: Donation;
+let offers: (StageOffer | null)[];
+let engines: { disposed: boolean }[];
+
+beforeAll(async () => {
+  ({ hash, manifest } = await ensureDemoModel(modelsDir));
+}, 120_000);
+
+beforeEach(() => {
+  pool = createMemoryPool([], { width: manifest.architecture.width, manifest: hash, seed: 1 });
+  offers = [];
+  engines = [];
+  donation = createDonation(partsOf());
+});
+afterEach(async () => {
+  await donation.stop();
+  pool.stop();
+});
+
+/** What a donation stands on, with an engine that adds instead of computing layers. */
+function partsOf(): DonationParts {
+  const { links, identity } = pool.client;
+  const memory = pool.network.directory(identity.peer);
+  const directory = { announcements: () => memory.announcements(), onChange: () => () => undefined, whole: true };
+  return {
+    links,
+    source,
+    network: { self: identity.peer, directory } as unknown as Network,
+    announcer: { offer: (stage) => void offers.push(stage), stop: () => undefined },
+    onChange: () => undefined,
+    platform: {
+      createNetwork: () => Promise.reject(new Error('a donation has its network')),
+      createEngine: async ({ signal }) => {
+        const state = { disposed: false };
+        engines.push(state);
+        signal?.throwIfAborted();
+        const engine: Pick<Engine, 'backend' | 'note' | 'loadSpan' | 'measure' | 'dispose'> = {
+          backend: 'node-cpu',
+          note: '',
+          loadSpan: async (spec) => new SummingRunner(spec.span, spec.architecture.width),
+          measure: async () => 100,
+          dispose: async () => void (state.disposed = true),
+        };
+        return engine as Engine;
+      },
+    },
+  };
+}
+
+async function openSession(): Promise<void> {
+  const asker = pool.network.peer(testIdentity(9));
+  const { architecture } = manifest;
+  const span = { first: 0, last: architecture.layers };
+  await openDirectRoute({
+    links: createStageLinks(asker),
+    directory: pool.network.directory(asker.self),
+    hops: [{ peer: pool.client.identity.peer, span, backend: 'node-cpu' }],
+    manifest: hash,
+    width: architecture.width,
+    positionsMax: 8,
+    precision: 'f32',
+  });
+}
+
+describe('donation', () => {
+  it('a stopped donation stays withdrawn, also when sessions were open', async () => {
+    await donation.start({ manifest: hash });
+    await openSession();
+    expect(donation.state).toMatchObject({ kind: 'serving', sessions: 1 });
+    expect(offers.at(-1)).toMatchObject({ queueLength: 1 });
+    await donation.stop();
+    expect(offers.at(-1)).toBeNull();
+    expect(donation.state).toEqual({ kind: 'off' });
+  });
+
+  it('of starts in quick succession the last one serves, and nothing of the others stays', async () => {
+    await Promise.all([donation.start({ manifest: hash }), donation.start({ manifest: hash })]);
+    expect(donation.state).toMatchObject({ kind: 'serving' });
+    expect(offers.at(-1)).not.toBeNull();
+    expect(engines.filter(({ disposed }) => !disposed)).toHaveLength(1);
+  });
+
+  it('stopped while it starts: off, not failed, and the engine is given back', async () => {
+    const starting = donation.start({ manifest: hash });
+    await donation.stop();
+    await starting;
+    expect(donation.state).toEqual({ kind: 'off' });
+    expect(offers.filter((offer) => offer !== null)).toEqual([]);
+    expect(engines.every(({ disposed }) => disposed)).toBe(true);
+  });
+});
