@@ -27,3 +27,8 @@ export const donationBytesDefault = 1 << 30;
 export const cacheShare = 0.25;
 /** Listeners hear of changes at most this often. */
 export const changeEveryMs = 50;
+
+/** Manifests of pools that are announced, asked for or missed at a time: their hashes are strangers' words. */
+export const manifestsAskedMax = 64;
+/** A manifest that could not be had is asked for again after this long. */
+export const manifestRetryMs = 15_000;

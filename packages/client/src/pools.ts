@@ -1,20 +1,27 @@
 /** The network as the page shows it: pools with their coverage, forwarders, connections. */
 import { coverage } from '@unfed/inference';
 import type { Network } from '@unfed/network';
-import type { Announcement, Manifest, ManifestHash } from '@unfed/protocol';
+import type { Announcement, ManifestHash } from '@unfed/protocol';
+import type { KnownModel } from './known-models.ts';
 import type { ForwarderView, NetworkView, PoolView, StageView } from './peer.ts';
 
 export function networkView(
   network: Network,
   /** Pools to show even when nobody serves them. */
-  known: ReadonlyMap<ManifestHash, { readonly name: string; readonly manifest?: Manifest }>,
+  known: ReadonlyMap<ManifestHash, KnownModel>,
 ): NetworkView {
   const announcements = network.directory.announcements();
-  const hashes = new Set<ManifestHash>(known.keys());
-  for (const { stage } of announcements) if (stage !== null) hashes.add(stage.manifest);
+  const pools = new Map<ManifestHash, Announcement[]>([...known.keys()].map((hash) => [hash, []]));
+  for (const announcement of announcements) {
+    if (announcement.stage === null) continue;
+    const { manifest } = announcement.stage;
+    const pool = pools.get(manifest);
+    if (pool === undefined) pools.set(manifest, [announcement]);
+    else pool.push(announcement);
+  }
   return {
     relay: network.relayState,
-    pools: [...hashes].map((hash) => poolView(hash, announcements, { self: network.self, known: known.get(hash) })),
+    pools: [...pools].map(([hash, pool]) => poolView(hash, pool, { self: network.self, known: known.get(hash) })),
     forwarders: announcements.filter(({ stage }) => stage === null).map(({ peer }): ForwarderView => ({ peer })),
     connections: network.connections,
   };
@@ -23,10 +30,10 @@ export function networkView(
 function poolView(
   hash: ManifestHash,
   announcements: readonly Announcement[],
-  { self, known }: { self: string; known: { readonly name: string; readonly manifest?: Manifest } | undefined },
+  { self, known }: { self: string; known: KnownModel | undefined },
 ): PoolView {
   const stages = announcements.flatMap(({ peer, stage }): StageView[] => {
-    if (stage?.manifest !== hash) return [];
+    if (stage === null) return [];
     const { span, backend, stepsPerSecond, queueLength } = stage;
     return [{ peer, span, backend, stepsPerSecond, queueLength, self: peer === self }];
   });

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import type { Engine, Ends } from '@unfed/engine/node';
+import { createMemoryPool } from '@unfed/inference/suites';
+import { ensureDemoModel } from '@unfed/model/node';
+import type { Network } from '@unfed/network';
+import type { Manifest, ManifestHash } from '@unfed/protocol';
+import { folderSource } from '@unfed/swarm/node';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openChat, type OpenChatParts } from './open-chat.ts';
+
+const modelsDir = join(import.meta.dirname, '../../../build/models');
+let hash: ManifestHash;
+let manifest: Manifest;
+
+beforeAll(async () => {
+  ({ hash, manifest } = await ensureDemoModel(modelsDir));
+}, 120_000);
+
+/** An engine whose ends load as the test says. */
+function partsOf(loadEnds: () => Promise<Ends>) {
+  const pool = createMemoryPool([], { width: manifest.architecture.width, manifest: hash, seed: 1 });
+  const abort = new AbortController();
+  const engines = { started: 0, disposed: 0 };
+  const engine: Pick<Engine, 'loadEnds' | 'dispose'> = {
+    loadEnds,
+    dispose: async () => void engines.disposed++,
+  };
+  const parts: OpenChatParts = {
+    links: pool.client.links,
+    network: {} as Network,
+    source: folderSource(modelsDir),
+    endsBackend: 'auto',
+    signal: abort.signal,
+    platform: {
+      createEngine: async () => {
+        engines.started++;
+        return engine as Engine;
+      },
+    },
+  };
+  return { parts, engines, abort };
+}
+
+const ends: Ends = {
+  embed: async () => new Float32Array(),
+  logits: async () => new Float32Array(),
+  dispose: async () => undefined,
+};
+
+describe('opening a chat', () => {
+  it('ends that cannot be loaded give their engine back: every try would keep one else', async () => {
+    const { parts, engines } = partsOf(() => Promise.reject(new Error('the seed is gone')));
+    await expect(openChat(parts, hash, () => undefined)).rejects.toThrow('the seed is gone');
+    expect(engines).toEqual({ started: 1, disposed: 1 });
+  });
+
+  it('a peer that stops ends the engines of its chats, opened or opening', async () => {
+    const opened = partsOf(async () => ends);
+    await openChat(opened.parts, hash, () => undefined);
+    expect(opened.engines.disposed).toBe(0);
+    opened.abort.abort();
+    expect(opened.engines.disposed).toBe(1);
+    const opening = partsOf(async () => {
+      opening.abort.abort();
+      return ends;
+    });
+    await expect(openChat(opening.parts, hash, () => undefined)).rejects.toThrow(/abort/);
+    expect(opening.engines.disposed).toBe(1);
+  });
+});

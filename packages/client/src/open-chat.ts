@@ -1,0 +1,59 @@
+/** Makes a model ready for asking: manifest, tokenizer and the ends, each checked, on an engine of their own. */
+import type { Backend } from '@unfed/engine';
+import { checkManifestSizes, loadTokenizer } from '@unfed/model';
+import type { Manifest, ManifestHash } from '@unfed/protocol';
+import type { ShardSource } from '@unfed/swarm';
+import { createChat, type ChatParts, type OpenChat } from './chat.ts';
+import type { Platform } from './platform.ts';
+
+export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links'> {
+  readonly platform: Pick<Platform, 'createEngine'>;
+  readonly source: ShardSource;
+  readonly endsBackend: 'auto' | Backend;
+  /** Ends the chat and its engine, too. */
+  readonly signal: AbortSignal;
+}
+
+/** @throws what the source and the engine throw, ManifestSizeError, DecodeError, the signal's reason; nothing stays loaded */
+export async function openChat(
+  { platform, source, network, links, endsBackend, signal }: OpenChatParts,
+  hash: ManifestHash,
+  onProgress: (note: string, part: number) => void,
+): Promise<OpenChat> {
+  onProgress('reading what the model is made of', 0);
+  const { manifest } = await source.manifest(hash, { signal });
+  checkManifestSizes(manifest);
+  const tokenizer = loadTokenizer(await tokenizerFiles(source, manifest, signal));
+  onProgress('starting the runtime', 0.1);
+  const engine = await platform.createEngine({ backend: endsBackend, signal });
+  try {
+    const { architecture, quantization } = manifest;
+    const spec = { architecture, quantization };
+    onProgress('fetching the ends of the model', 0.4);
+    const ends = await engine.loadEnds(spec, (id) => source.shard(manifest, id, { signal }), { signal });
+    signal.throwIfAborted();
+    onProgress('ready', 1);
+    const chat = createChat({ hash, manifest, tokenizer, ends, network, links });
+    const end = (): void => {
+      chat.close();
+      // The ends go with their engine; what a dying worker says to that interests nobody.
+      engine.dispose().catch(() => undefined);
+    };
+    signal.addEventListener('abort', end, { once: true });
+    return chat;
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
+}
+
+async function tokenizerFiles(source: ShardSource, manifest: Manifest, signal: AbortSignal) {
+  const json = async (file: 'tokenizer' | 'tokenizerConfig' | 'generationConfig'): Promise<unknown> =>
+    JSON.parse(new TextDecoder().decode(await source.file(manifest, file, { signal })));
+  const [tokenizerJson, tokenizerConfig, generationConfig] = await Promise.all([
+    json('tokenizer'),
+    json('tokenizerConfig'),
+    manifest.generationConfig === null ? null : json('generationConfig'),
+  ]);
+  return { tokenizerJson, tokenizerConfig, generationConfig };
+}
