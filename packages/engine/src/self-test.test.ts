@@ -2,10 +2,13 @@ import { shardLayout, tensorIn } from '@unfed/model';
 import { layerShard } from '@unfed/protocol';
 import { referenceForward } from '@unfed/testing';
 import { describe, expect, it } from 'vitest';
+import type { SpanRunner } from './engine.ts';
+import { RuntimeFailedError } from './errors.ts';
 import * as limits from './limits.ts';
 import { randomShard } from './random-model.ts';
 import { selfTestAnswers } from './self-test-answers.ts';
 import {
+  runSelfTest,
   selfTestArchitecture as architecture,
   selfTestDifference,
   selfTestHidden,
@@ -85,5 +88,10 @@ describe('the self-test', () => {
   it('refuses an answer that is too short, and one that is not a number', () => {
     expect(selfTestDifference(new Float32Array(architecture.width))).toBe(Infinity);
     expect(selfTestDifference(selfTestHidden().fill(NaN))).toBe(Infinity);
+  });
+
+  it('without memory for its session is a failed runtime, so that the next backend is tried', async () => {
+    const full: Pick<SpanRunner, 'backend' | 'open'> = { backend: 'webgpu', open: async () => 'busy' };
+    await expect(runSelfTest(full as SpanRunner)).rejects.toThrow(RuntimeFailedError);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { randomSessionId, spanShards, type Architecture } from '@unfed/protocol';
 import type { SpanRunner, SpanSpec } from './engine.ts';
-import { SelfTestFailedError } from './errors.ts';
+import { RuntimeFailedError, SelfTestFailedError } from './errors.ts';
 import * as limits from './limits.ts';
 import { randomHidden, randomShard } from './random-model.ts';
 import type { Runtime } from './runtime.ts';
@@ -65,13 +65,18 @@ export function summarize(hidden: Float32Array, positions: readonly number[]): n
   });
 }
 
-/** @returns hidden states, one row for each of `selfTestRows`, computed as a conversation would */
+/**
+ * @returns hidden states, one row for each of `selfTestRows`, computed as a conversation would
+ * @throws RuntimeFailedError, also when there is no memory for it
+ */
 export async function runSelfTest(runner: SpanRunner): Promise<Float32Array> {
   const { width } = selfTestArchitecture;
   const input = selfTestHidden();
   const output = new Float32Array(selfTestRows.length * width);
   const session = randomSessionId();
-  await runner.open(session, selfTestSpec.positionsMax);
+  if ((await runner.open(session, selfTestSpec.positionsMax)) === 'busy') {
+    throw new RuntimeFailedError(`testing ${runner.backend}`, 'it has no memory for one short session');
+  }
   let rows = 0;
   const pass = async (position: number, tokens: number): Promise<void> => {
     const hidden = input.slice(position * width, (position + tokens) * width);
