@@ -32,7 +32,8 @@ class EndedError extends UnfedError {
 
 async function run(options: RelayServiceOptions, signal: AbortSignal): Promise<void> {
   const relay = await startRelay(options);
-  process.stdout.write(`ready: ${relay.url}, relay ${relay.peer.slice(-8)}, STUN on UDP port ${relay.stunPort}\n`);
+  // The address stands between blanks, so that terminals and scripts take it whole.
+  process.stdout.write(`ready: ${relay.url} as relay ${relay.peer.slice(-8)}, STUN on UDP port ${relay.stunPort}\n`);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
   await relay.stop();
 }
