@@ -50,6 +50,8 @@ async function serve(peer: Peer, { relay, options, signal }: Serving): Promise<v
   }
   const model = options.model ?? relay.models.map(({ manifest }) => manifestHash(manifest))[0];
   if (model === undefined) throw new Error('the relay serves no model; name one by --model');
+  // Told to end while it loads, it does not load on.
+  signal.addEventListener('abort', () => void peer.donation.stop(), { once: true });
   await peer.donation.start({ manifest: model, span: options.layers, memoryBytesMax: options.memoryBytesMax });
   const { state } = peer.donation;
   if (state.kind === 'failed') throw state.error;

@@ -1,0 +1,48 @@
+import { InvalidValueError } from '@unfed/protocol';
+import { describe, expect, it } from 'vitest';
+import { help, readOptions } from './options.ts';
+
+const hash = 'ab'.repeat(32);
+
+describe('options of a volunteer', () => {
+  it('default to a relay on this machine and to what the pool lacks', () => {
+    expect(readOptions([], {})).toEqual({
+      relayUrl: 'http://localhost:8080',
+      model: undefined,
+      layers: undefined,
+      forwardOnly: false,
+      memoryBytesMax: undefined,
+      operator: undefined,
+    });
+  });
+
+  it('come from flags, then from the environment', () => {
+    const environment = { UNFED_RELAY: 'http://localhost:1/', UNFED_LAYERS: '0-2', UNFED_FORWARD_ONLY: '1' };
+    expect(readOptions(['--layers', '2-8', '--memory', '3', '--model', hash], environment)).toMatchObject({
+      relayUrl: 'http://localhost:1',
+      layers: { first: 2, last: 8 },
+      forwardOnly: true,
+      memoryBytesMax: 3 * 2 ** 20,
+      model: hash,
+    });
+  });
+
+  it.each([
+    ['--layers', '4-4'],
+    ['--layers', '5-2'],
+    ['--layers', '0–4'],
+    ['--memory', '0'],
+    ['--memory', 'much'],
+    ['--model', 'demo'],
+  ])('%s %s is refused with what was expected', (flag, value) => {
+    expect(() => readOptions([flag, value], {})).toThrow(InvalidValueError);
+  });
+
+  it('are all in the help, and a flag that does not exist is refused', () => {
+    expect(readOptions(['--help'], {})).toBe('help');
+    for (const flag of ['relay', 'model', 'layers', 'forward-only', 'memory', 'operator']) {
+      expect(help).toContain(`--${flag}`);
+    }
+    expect(() => readOptions(['--layer', '0-4'], {})).toThrow(/layer/);
+  });
+});
