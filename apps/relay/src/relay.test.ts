@@ -255,7 +255,7 @@ describe('relay process', () => {
     const line = await new Promise<string>((resolve) =>
       child.stdout.once('data', (bytes: Buffer) => resolve(bytes.toString())),
     );
-    expect(line).toMatch(/^ready: http:\/\/127\.0\.0\.1:\d+, /);
+    expect(line).toMatch(/^ready: http:\/\/127\.0\.0\.1:\d+\s/);
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
   });
