@@ -103,6 +103,11 @@ export function encodeExchangeFrame(frame: ExchangeFrame): Uint8Array<ArrayBuffe
     case 'bye':
       writer.u8(byeReasons.indexOf(frame.reason) + 1);
       break;
+    case 'choke':
+    case 'unchoke':
+    case 'interested':
+    case 'uninterested':
+      break;
   }
   return writer.frame;
 }
