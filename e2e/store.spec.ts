@@ -1,5 +1,5 @@
 /** Chunk stores in real tabs, on disk in a profile of their own: what needs a browser, its quota and its crashes. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test as base, type BrowserContext, type Page } from '@playwright/test';
@@ -9,6 +9,7 @@ const MiB = 1 << 20;
 const noCap = 1e12;
 
 interface Profile {
+  readonly folder: string;
   /** Ends the browser, if one runs, and starts it again on the same disk. */
   restart(): Promise<BrowserContext>;
 }
@@ -32,7 +33,7 @@ const test = base.extend<{ profile: Profile }, { server: HarnessServer }>({
       context = await playwright.chromium.launchPersistentContext(folder, { ...launchOptions, headless: true });
       return context;
     };
-    await use({ restart });
+    await use({ folder, restart });
     await context?.close();
     await rm(folder, { recursive: true, force: true });
   },
@@ -70,7 +71,7 @@ test("over the browser's quota each put learns its own fate, nothing that was he
   // A browser that has written lately trusts the room it saw then; one that was just started asks.
   const context = await profile.restart();
   const [first] = context.pages();
-  const browser = await context.newCDPSession(first!);
+  const browser = await context.newCDPSession(first);
   const { origin } = new URL(server.url);
   await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 9 * MiB });
   const page = await openTab(context, server);
@@ -140,6 +141,28 @@ test('a tab killed between batches leaves whole chunks and a right count, and so
   expect(new Set(await putAll(next, left.length, left.length + 9))).toEqual(new Set(['stored']));
 });
 
+test('what the disk lost is asked for again: chunks without their files are dropped, the others stay', async ({
+  profile,
+  server,
+}) => {
+  const before = await openTab(await profile.restart(), server);
+  await putAll(before, 0, 8);
+  await before.context().close();
+  const files = await readdir(profile.folder, { recursive: true });
+  const blobs = files.filter((name) => /IndexedDB.*\.blob\/.*\/[0-9a-f]+$/.test(name)).sort();
+  const lost = blobs.slice(-3);
+  expect(lost).toHaveLength(3);
+  for (const name of lost) await rm(join(profile.folder, name), { recursive: true });
+
+  const page = await openTab(await profile.restart(), server);
+  const missing = await page.evaluate(() => window.storeTab.wrong());
+  expect(missing).toHaveLength(3);
+  expect(await held(page)).toEqual(count(0, 8).filter((i) => !missing.includes(i)));
+  expect(await page.evaluate(() => window.storeTab.store.usedBytes)).toBe(5 * MiB);
+  expect(new Set(await putAll(page, 0, 8))).toEqual(new Set(['stored']));
+  expect(await page.evaluate(() => window.storeTab.wrong())).toEqual([]);
+});
+
 test('a shard is put together one chunk at a time', async ({ profile, server }) => {
   const page = await openTab(await profile.restart(), server);
   await putAll(page, 0, 24);
@@ -152,7 +175,7 @@ test('clearing the site while it is open costs the chunks, not the store', async
   await putAll(page, 0, 4);
   const browser = await context.newCDPSession(page);
   await browser.send('Storage.clearDataForOrigin', { origin: new URL(server.url).origin, storageTypes: 'indexeddb' });
-  await expect.poll(() => held(page).catch(() => 'failed')).toEqual([]);
+  expect(await held(page)).toEqual([]);
   expect(await putAll(page, 0, 2)).toEqual(['stored', 'stored']);
   expect([await held(page), await storedBytes(page)]).toEqual([[0, 1], 2 * MiB]);
 });

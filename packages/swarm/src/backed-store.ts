@@ -37,7 +37,6 @@ export class BackedStore implements ChunkStore {
   readonly #channel: StoreChannel | undefined;
   readonly #listeners = new Set<(change: StoreChange) => void>();
   readonly #pending: PendingPut[] = [];
-  #usedBytes: number;
   #writing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -45,15 +44,14 @@ export class BackedStore implements ChunkStore {
     this.capBytes = capBytes;
     this.#backend = backend;
     this.#channel = channel;
-    this.#usedBytes = backend.usedBytes;
     channel?.onMessage(({ manifest, what, usedBytes }) => {
-      this.#usedBytes = usedBytes;
+      backend.usedBytes = usedBytes;
       this.#tell({ manifest, what, elsewhere: true });
     });
   }
 
   get usedBytes(): number {
-    return this.#usedBytes;
+    return this.#backend.usedBytes;
   }
 
   async held(manifest: ManifestHash): Promise<ReadonlyMap<ShardId, readonly number[]>> {
@@ -188,14 +186,13 @@ export class BackedStore implements ChunkStore {
 
   async #writeBatch(batch: readonly PendingPut[]): Promise<void> {
     try {
-      const usedBefore = this.#usedBytes;
+      const usedBefore = this.usedBytes;
       const fates = await this.#backend.write(
         batch.map(({ write }) => write),
         this.capBytes,
       );
-      this.#usedBytes = this.#backend.usedBytes;
       batch.forEach(({ resolve }, i) => resolve(fates[i] ?? 'full'));
-      if (this.#usedBytes !== usedBefore) {
+      if (this.usedBytes !== usedBefore) {
         const stored = batch.filter((_, i) => fates[i] === 'stored').map(({ write }) => write.manifest);
         for (const manifest of new Set(stored)) this.#changed(manifest, 'stored');
       }
@@ -206,12 +203,11 @@ export class BackedStore implements ChunkStore {
 
   async #remove(prefixes: readonly KeyPrefix[]): Promise<void> {
     await this.#backend.remove(prefixes);
-    this.#usedBytes = this.#backend.usedBytes;
     for (const manifest of new Set(prefixes.map((prefix) => prefix.manifest))) this.#changed(manifest, 'dropped');
   }
 
   #changed(manifest: ManifestHash, what: StoreChange['what']): void {
-    if (this.#closed === undefined) this.#channel?.post({ manifest, what, usedBytes: this.#usedBytes });
+    if (this.#closed === undefined) this.#channel?.post({ manifest, what, usedBytes: this.usedBytes });
     this.#tell({ manifest, what, elsewhere: false });
   }
 

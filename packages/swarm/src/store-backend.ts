@@ -28,8 +28,8 @@ export interface Write extends EntryKey {
 export type ReadResult = Uint8Array<ArrayBuffer> | 'absent' | 'damaged';
 
 export interface StoreBackend {
-  /** As of the last call. */
-  readonly usedBytes: number;
+  /** As of the last call; set by the store when it hears from another tab. */
+  usedBytes: number;
   /**
    * @returns the fate of each write, in order: durable against the end of this process, or not written and nothing
    *   else lost. What is there already is stored and not written again.

@@ -47,9 +47,7 @@ class IdbBackend implements StoreBackend {
   }
 
   async start(): Promise<void> {
-    await this.#run(async (database) => {
-      this.usedBytes = (await database.get('totals', 'usedBytes')) ?? 0;
-    });
+    await this.#run(async () => undefined);
   }
 
   async write(writes: readonly Write[], capBytes: number): Promise<readonly PutResult[]> {
@@ -135,13 +133,17 @@ class IdbBackend implements StoreBackend {
     });
   }
 
-  /** @throws StoreError for whatever the database throws */
-  async #run<T>(work: (database: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
+  /**
+   * Once more when the connection was closed under it; all work here may be done twice.
+   * @throws StoreError for whatever the database throws
+   */
+  async #run<T>(work: (database: IDBPDatabase<Schema>) => Promise<T>, again = false): Promise<T> {
     try {
       this.#database ??= this.#open();
       return await work(await this.#database);
     } catch (cause) {
       this.#forget();
+      if (!again && isClosed(cause)) return this.#run(work, true);
       throw new StoreError(`database ${this.#name}`, errorText(cause), { cause });
     }
   }
@@ -153,8 +155,8 @@ class IdbBackend implements StoreBackend {
     broken?.then((database) => database.close()).catch(() => undefined);
   }
 
-  #open(): Promise<IDBPDatabase<Schema>> {
-    return openDB<Schema>(this.#name, version, {
+  async #open(): Promise<IDBPDatabase<Schema>> {
+    const database = await openDB<Schema>(this.#name, version, {
       upgrade: (database) => {
         database.createObjectStore('entries');
         database.createObjectStore('totals');
@@ -163,6 +165,8 @@ class IdbBackend implements StoreBackend {
       blocking: () => this.#forget(),
       terminated: () => this.#forget(),
     });
+    this.usedBytes = (await database.get('totals', 'usedBytes')) ?? 0;
+    return database;
   }
 }
 
@@ -210,9 +214,11 @@ function planWrites(writes: readonly Write[], { held, usedBytes, capBytes }: Wri
   return { fresh, results, usedBytes: used };
 }
 
-function isQuota(error: unknown): boolean {
-  return error instanceof Error && error.name === 'QuotaExceededError';
-}
+const isNamed = (error: unknown, names: readonly string[]): boolean =>
+  error instanceof Error && names.includes(error.name);
+const isQuota = (error: unknown): boolean => isNamed(error, ['QuotaExceededError']);
+/** The browser closes databases under their users, when a person clears the site's data or a disk fails. */
+const isClosed = (error: unknown): boolean => isNamed(error, ['InvalidStateError', 'AbortError']);
 
 /** What changed, told to the other tabs of this store. */
 class TabChannel implements StoreChannel {
