@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import type { Engine } from '@unfed/engine/node';
-import { createStageLinks, openDirectRoute } from '@unfed/inference';
+import { DeviceLostError, RuntimeFailedError, type Engine } from '@unfed/engine/node';
+import { createStageLinks, limits as inferenceLimits, openDirectRoute, type StageLinks } from '@unfed/inference';
 import { createMemoryPool, SummingRunner, testIdentity, type MemoryPool } from '@unfed/inference/suites';
 import { ensureDemoModel } from '@unfed/model/node';
 import type { Network } from '@unfed/network';
-import type { Manifest, ManifestHash, StageOffer } from '@unfed/protocol';
+import type { Manifest, ManifestHash, SessionId, StageOffer } from '@unfed/protocol';
 import { folderSource } from '@unfed/swarm/node';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDonation, type DonationParts } from './donation.ts';
 import type { Donation } from './peer.ts';
 
@@ -15,9 +15,12 @@ const source = folderSource(modelsDir);
 let hash: ManifestHash;
 let manifest: Manifest;
 let pool: MemoryPool;
+let asker: StageLinks;
 let donation: Donation;
 let offers: (StageOffer | null)[];
 let engines: { disposed: boolean }[];
+/** What the runner fails with from now on. */
+let lose: Error | undefined;
 
 beforeAll(async () => {
   ({ hash, manifest } = await ensureDemoModel(modelsDir));
@@ -25,14 +28,23 @@ beforeAll(async () => {
 
 beforeEach(() => {
   pool = createMemoryPool([], { width: manifest.architecture.width, manifest: hash, seed: 1 });
+  asker = createStageLinks(pool.network.peer(testIdentity(9)));
   offers = [];
   engines = [];
+  lose = undefined;
   donation = createDonation(partsOf());
 });
 afterEach(async () => {
   await donation.stop();
   pool.stop();
 });
+
+class MortalRunner extends SummingRunner {
+  override async open(session: SessionId): Promise<'opened' | 'busy'> {
+    if (lose !== undefined) throw lose;
+    return super.open(session);
+  }
+}
 
 /** What a donation stands on, with an engine that adds instead of computing layers. */
 function partsOf(): DonationParts {
@@ -54,7 +66,7 @@ function partsOf(): DonationParts {
         const engine: Pick<Engine, 'backend' | 'note' | 'loadSpan' | 'measure' | 'dispose'> = {
           backend: 'node-cpu',
           note: '',
-          loadSpan: async (spec) => new SummingRunner(spec.span, spec.architecture.width),
+          loadSpan: async (spec) => new MortalRunner(spec.span, spec.architecture.width),
           measure: async () => 100,
           dispose: async () => void (state.disposed = true),
         };
@@ -65,11 +77,10 @@ function partsOf(): DonationParts {
 }
 
 async function openSession(): Promise<void> {
-  const asker = pool.network.peer(testIdentity(9));
   const { architecture } = manifest;
   const span = { first: 0, last: architecture.layers };
   await openDirectRoute({
-    links: createStageLinks(asker),
+    links: asker,
     directory: pool.network.directory(asker.self),
     hops: [{ peer: pool.client.identity.peer, span, backend: 'node-cpu' }],
     manifest: hash,
@@ -104,5 +115,24 @@ describe('donation', () => {
     expect(donation.state).toEqual({ kind: 'off' });
     expect(offers.filter((offer) => offer !== null)).toEqual([]);
     expect(engines.every(({ disposed }) => disposed)).toBe(true);
+  });
+
+  it('a GPU that is lost ends the donation, withdrawn and with the reason: nobody is sent to it any more', async () => {
+    await donation.start({ manifest: hash });
+    lose = new DeviceLostError('unplugged');
+    await expect(openSession()).rejects.toThrow(/unplugged/);
+    await vi.waitUntil(() => donation.state.kind === 'failed');
+    expect(donation.state).toMatchObject({ kind: 'failed', error: { code: 'device-lost' } });
+    expect(offers.at(-1)).toBeNull();
+    expect(engines.every(({ disposed }) => disposed)).toBe(true);
+  });
+
+  it('a runtime that fails again and again ends the donation too; once alone it does not', async () => {
+    await donation.start({ manifest: hash });
+    lose = new RuntimeFailedError('running layers', 'the worker is gone');
+    await expect(openSession()).rejects.toThrow(/worker is gone/);
+    expect(donation.state.kind).toBe('serving');
+    for (let i = 1; i < inferenceLimits.runnerFailuresMax; i++) await openSession().catch(() => undefined);
+    await vi.waitUntil(() => donation.state.kind === 'failed');
   });
 });

@@ -30,13 +30,20 @@ export function createDonation(parts: DonationParts): Donation {
     parts.onChange();
   }
 
+  async function end(mine: Running, error: unknown): Promise<void> {
+    await mine.stop();
+    if (running !== mine) return;
+    running = undefined;
+    show(mine.stopped ? { kind: 'off' } : { kind: 'failed', error: asUnfedError(error) });
+  }
+
   return {
     get state() {
       return running?.state() ?? state;
     },
     async start(options) {
       const before = running;
-      const mine = new Running(parts, show);
+      const mine: Running = new Running(parts, show, (error) => void end(mine, error));
       running = mine;
       await before?.stop();
       // Stopped, or started again, in the meantime.
@@ -44,10 +51,7 @@ export function createDonation(parts: DonationParts): Donation {
       try {
         await mine.start(options);
       } catch (error) {
-        await mine.stop();
-        if (running !== mine) return;
-        running = undefined;
-        show(mine.stopped ? { kind: 'off' } : { kind: 'failed', error: asUnfedError(error) });
+        await end(mine, error);
       }
     },
     async stop() {
@@ -68,15 +72,17 @@ class Running {
   stopped = false;
   readonly #parts: DonationParts;
   readonly #show: (state: DonationState) => void;
+  readonly #onLost: (error: Error) => void;
   readonly #abort = new AbortController();
   #engine: Engine | undefined;
   #runner: SpanRunner | undefined;
   #service: StageService | undefined;
   #serving: Extract<DonationState, { kind: 'serving' }> | undefined;
 
-  constructor(parts: DonationParts, show: (state: DonationState) => void) {
+  constructor(parts: DonationParts, show: (state: DonationState) => void, onLost: (error: Error) => void) {
     this.#parts = parts;
     this.#show = show;
+    this.#onLost = onLost;
   }
 
   state(): DonationState | undefined {
@@ -110,6 +116,7 @@ class Running {
       manifest: options.manifest,
       width: manifest.architecture.width,
       directory: network.directory,
+      onRunnerLost: this.#onLost,
     });
     this.#service = service;
     this.#serving = {

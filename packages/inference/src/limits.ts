@@ -18,6 +18,8 @@ export const stepsQueuedMax = 8;
 /** Sessions whose opening may be under way at a stage, in all and by one peer: one cannot shut the others out. */
 export const sessionsOpeningMax = 32;
 export const sessionsOpeningPerLinkMax = 4;
+/** Failures of the runtime, one after another, after which a stage holds its runner for lost. */
+export const runnerFailuresMax = 3;
 /** How long a stage dials the next: below `routeOpenMsMax`, so that the client hears which stage failed. */
 export const nextDialMsMax = 15_000;
 

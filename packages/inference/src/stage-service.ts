@@ -9,6 +9,7 @@ import {
   encodeControl,
   encodeStep,
   spanText,
+  UnfedError,
   type Directory,
   type Link,
   type ManifestHash,
@@ -31,6 +32,8 @@ export interface StageServiceOptions {
   /** Where the next stage's addresses come from. */
   readonly directory: Directory;
   readonly nowMs?: () => number;
+  /** The runner cannot go on (a lost GPU, a dead worker): whoever announces this stage should stop. Called once. */
+  readonly onRunnerLost?: (error: Error) => void;
 }
 
 export interface StageService {
@@ -78,6 +81,8 @@ class Stage implements StageService, StageServer {
   #positionsServed = 0;
   #decodeSteps = 0;
   #decodeMs = 0;
+  #failuresInRow = 0;
+  #lost = false;
 
   constructor(options: StageServiceOptions) {
     this.#options = options;
@@ -167,7 +172,7 @@ class Stage implements StageService, StageServer {
     this.#opening.set(frame.session, { opener, abort });
     try {
       const next = frame.next === null ? opener : await this.#dialNext(frame.next, abort);
-      const room = await runner.open(frame.session, frame.positionsMax);
+      const room = await this.#ask(() => runner.open(frame.session, frame.positionsMax));
       if (room === 'busy') {
         throw new StageProtocolError('busy', 'all memory for sessions is taken; another stage may have room');
       }
@@ -248,11 +253,28 @@ class Stage implements StageService, StageServer {
       // Only the client's own last step may shrink to one row; the next stage needs every position for its cache.
       const wants = session.nextIsStage ? 'all' : step.wants;
       const startMs = this.#nowMs();
-      const result = await runner.step({ session: id, position, tokens, hidden, wants });
+      const result = await this.#ask(() => runner.step({ session: id, position, tokens, hidden, wants }));
       this.#count(tokens, this.#nowMs() - startMs);
       await session.next.send(resultFrame(step, { result, width, spentMs: this.#nowMs() - arrivedMs }));
     } catch (error) {
       this.#end(session, asError(error));
+    }
+  }
+
+  /** Notices a runner that will never answer again: one failed run may be the fault of what was asked, several are not. */
+  async #ask<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await work();
+      this.#failuresInRow = 0;
+      return answer;
+    } catch (error) {
+      const code = error instanceof UnfedError ? error.code : undefined;
+      if (code === 'runtime-failed') this.#failuresInRow++;
+      if (!this.#lost && (code === 'device-lost' || this.#failuresInRow >= limits.runnerFailuresMax)) {
+        this.#lost = true;
+        this.#options.onRunnerLost?.(asError(error));
+      }
+      throw error;
     }
   }
 
