@@ -219,7 +219,7 @@ describe('stage service against hostile peers', () => {
     expect((second.runner as SummingRunner).stepsServed).toBe(1);
   });
 
-  it('another model, another span: refused with a typed reason; a next that is no peer ends the link', async () => {
+  it('another model, another span, a next that nobody announced: refused with a typed reason', async () => {
     const of = poolOf([[0, 4]]);
     await announced(of);
     const peer = of.stages[0].identity.peer;
@@ -251,7 +251,7 @@ describe('stage service against hostile peers', () => {
     expect(await codeOf((session) => [encodeControl({ ...open, session, last: 3 })])).toBe('wrong-model');
     const nobody = of.client.identity.peer.slice(0, -1) + 'z';
     expect(await codeOf((session) => [encodeControl({ ...open, session, next: nobody as PeerId })])).toBe(
-      'link closed',
+      'next-unknown',
     );
     const fresh = await of.client.links.open(peer);
     const step = { number: 0, position: 0, tokens: 1, wants: 'last', precision: 'f32', deadlineMs: 0 } as const;
