@@ -1,5 +1,6 @@
 /** The main job in real tabs: a chat answered by a model that is spread over other tabs, over WebRTC. */
 import { expect, test, type Page } from '@playwright/test';
+import type { Peer } from '@unfed/client';
 import type { LocalPool } from '../scripts/local-pool.ts';
 import { answerOf, ask, connectionsOf, peerIdOf, poolIsWhole, startPagePool, Tabs } from './pool-page.ts';
 
@@ -81,12 +82,12 @@ test('a layer that nobody serves is said by name within a second', async () => {
   await tabs.volunteer('6-8', 'wasm');
   const chat = await tabs.open('?backend=wasm');
   await chat.waitForFunction(() => {
-    const peer = (window as unknown as { unfed?: { peer: import('@unfed/client').Peer } }).unfed?.peer;
+    const peer = (window as unknown as { unfed?: { peer: Peer } }).unfed?.peer;
     return peer?.network.pools[0]?.stages.length === 2;
   });
   // Everything that the first question fetches is held, so that only the planning is timed.
   const took = await chat.evaluate(async () => {
-    const { peer } = (window as unknown as { unfed: { peer: import('@unfed/client').Peer } }).unfed;
+    const { peer } = (window as unknown as { unfed: { peer: Peer } }).unfed;
     const model = await peer.openChat(peer.network.pools[0].manifest);
     const startMs = performance.now();
     const message = await model
@@ -152,4 +153,16 @@ test('one page both serves all layers and answers its own chat', async () => {
   await poolIsWhole(page);
   await ask(page, 'What is the capital of France?');
   expect(await answerOf(page)).toBe('The capital of France is Paris.');
+});
+
+test('without WebGPU a volunteer serves on wasm, and the page says so', async () => {
+  const page = await tabs.open('?tab=donate');
+  await page.context().addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
+  await page.reload();
+  await expect(page.getByTestId('no-webgpu')).toBeVisible();
+  await page.getByTestId('donate-start').click();
+  const state = page.getByTestId('donation-state');
+  await expect(state).toHaveAttribute('data-kind', 'serving', { timeout: 60_000 });
+  await expect(state).toContainText('wasm');
+  await expect(page.getByTestId('backend-note')).toHaveText('No WebGPU here.');
 });
