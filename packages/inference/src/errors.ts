@@ -87,6 +87,7 @@ export class StageProtocolError extends UnfedError {
     | 'wrong-sender'
     | 'wrong-model'
     | 'wrong-width'
+    | 'step-too-long'
     | 'busy'
     | 'deadline'
     | 'next-unknown'

@@ -8,13 +8,16 @@ export const stepMsMax = 60_000;
 export const prefillStepsInFlightMax = 4;
 /** Hidden states a prompt step carries, so that one step never holds a link for long. */
 export const prefillStepBytesMax = 512 * 1024;
-/** Positions a prompt step carries, so that no stage is deaf for long while it computes. */
+/** Positions of a step, which a client keeps and a stage demands: no stage is deaf for long while it computes one. */
 export const prefillStepPositionsMax = 128;
 
 /** Sessions that one peer may hold open at a stage. */
 export const sessionsPerLinkMax = 16;
 /** Steps of one session that may wait at a stage. */
 export const stepsQueuedMax = 8;
+/** Hidden states of steps that wait or run at a stage, in all and by the link they came on: 8 prompts at once pass. */
+export const stepBytesQueuedMax = 64 << 20;
+export const stepBytesQueuedPerLinkMax = 16 << 20;
 /** Sessions whose opening may be under way at a stage, in all and by one peer: one cannot shut the others out. */
 export const sessionsOpeningMax = 32;
 export const sessionsOpeningPerLinkMax = 4;

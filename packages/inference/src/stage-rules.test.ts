@@ -45,12 +45,21 @@ const open = (change: Partial<Extract<ControlFrame, { kind: 'open' }>> = {}) =>
     }),
   );
 
-const step = (number: number, change: { deadlineMs?: number; width?: number } = {}) => {
-  const payload = new Uint8Array((change.width ?? width) * Float32Array.BYTES_PER_ELEMENT);
-  const { deadlineMs = 0 } = change;
-  const fixed = { tokens: 1, wants: 'last', precision: 'f32' } as const;
-  return send(encodeStep({ ...fixed, session, number, position: number, deadlineMs, payload }));
+const step = (number: number, change: { deadlineMs?: number; width?: number; tokens?: number } = {}) => {
+  const { deadlineMs = 0, tokens = 1 } = change;
+  const payload = new Uint8Array(tokens * (change.width ?? width) * Float32Array.BYTES_PER_ELEMENT);
+  const fixed = { tokens, wants: 'last', precision: 'f32' } as const;
+  return send(encodeStep({ ...fixed, session, number, position: number * tokens, deadlineMs, payload }));
 };
+
+/** The runner computes nothing before the returned function is called. */
+function holdRunner(): () => void {
+  let letGo: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const compute = runner.step.bind(runner);
+  runner.step = async (work) => gate.then(() => compute(work));
+  return letGo;
+}
 
 const untilAnswers = (count: number) => vi.waitUntil(() => answers.length >= count);
 
@@ -67,10 +76,7 @@ describe('the rules of a stage (SPEC.md)', () => {
   });
 
   it('S6: steps over the limit of those that wait fail the session', async () => {
-    let letGo: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => (letGo = resolve));
-    const compute = runner.step.bind(runner);
-    runner.step = async (work) => gate.then(() => compute(work));
+    const letGo = holdRunner();
     await open();
     await untilAnswers(1);
     for (let number = 0; number < limits.stepsQueuedMax; number++) await step(number);
@@ -79,6 +85,36 @@ describe('the rules of a stage (SPEC.md)', () => {
     expect(await failureOf()).toBe('busy');
     letGo();
     expect(pool.stages[0].service.sessions).toBe(0);
+  });
+
+  it('S16: steps over the bytes that one link may have waiting fail the session, and what waited is dropped', async () => {
+    const wide = 8192;
+    const tokens = limits.prefillStepPositionsMax;
+    const stepBytes = wide * tokens * Float32Array.BYTES_PER_ELEMENT;
+    const { links } = pool.stages[0];
+    const directory = pool.network.directory(links.self);
+    const service = createStageService({ links, runner, manifest: poolManifest, width: wide, directory });
+    const letGo = holdRunner();
+    await open();
+    await untilAnswers(1);
+    const fit = limits.stepBytesQueuedPerLinkMax / stepBytes;
+    for (let number = 0; number < fit; number++) await step(number, { width: wide, tokens });
+    expect([service.sessions, service.stepBytesQueued]).toEqual([1, limits.stepBytesQueuedPerLinkMax]);
+    await step(fit, { width: wide, tokens });
+    expect(await failureOf()).toBe('busy');
+    // The one that is computed is held until it is done.
+    expect([service.sessions, service.stepBytesQueued]).toEqual([0, stepBytes]);
+    letGo();
+    await vi.waitUntil(() => service.stepBytesQueued === 0);
+    expect(runner.stepsServed).toBe(0);
+  });
+
+  it('S17: a step of more positions than a stage may be deaf for fails the session', async () => {
+    await open();
+    await untilAnswers(1);
+    await step(0, { tokens: limits.prefillStepPositionsMax + 1 });
+    expect(await failureOf()).toBe('step-too-long');
+    expect([runner.sessions.size, runner.stepsServed]).toEqual([0, 0]);
   });
 
   it('S9: a step that waited past its deadline is not computed', async () => {

@@ -8,8 +8,6 @@ import {
   bytesPerNumber,
   encodeControl,
   encodeStep,
-  spanText,
-  UnfedError,
   type Directory,
   type Link,
   type ManifestHash,
@@ -21,7 +19,10 @@ import {
 import { StageProtocolError, StepTimeoutError } from './errors.ts';
 import { packHidden, unpackHidden } from './hidden-states.ts';
 import * as limits from './limits.ts';
+import { RunnerWatch } from './runner-watch.ts';
+import { SessionOpenings } from './session-openings.ts';
 import { sendFailed, type StageLinks, type StageServer } from './stage-links.ts';
+import { StepBudget, StepQueue, type QueuedStep } from './step-queue.ts';
 
 export interface StageServiceOptions {
   readonly links: StageLinks;
@@ -43,6 +44,8 @@ export interface StageService {
   /** Steps of one position that were computed, and the time that computing them took in all. */
   readonly decodeSteps: number;
   readonly decodeMs: number;
+  /** Of steps that wait or run, all sessions together. */
+  readonly stepBytesQueued: number;
   onChange(listener: () => void): () => void;
   /** Ends every session, tells their clients, and takes no more. */
   stop(): void;
@@ -56,15 +59,7 @@ interface Session {
   /** Where results go: the next stage, or the opener. */
   readonly next: Link;
   readonly nextIsStage: boolean;
-  /** Steps that wait or run. */
-  queued: number;
-  tail: Promise<void>;
-}
-
-/** A session on its way: its memory, or its link to the next stage, is not there yet. */
-interface Opening {
-  readonly opener: Link;
-  readonly abort: AbortController;
+  readonly steps: StepQueue;
 }
 
 export function createStageService(options: StageServiceOptions): StageService {
@@ -75,17 +70,23 @@ class Stage implements StageService, StageServer {
   readonly #options: StageServiceOptions;
   readonly #nowMs: () => number;
   readonly #sessions = new Map<SessionId, Session>();
-  readonly #opening = new Map<SessionId, Opening>();
+  readonly #openings: SessionOpenings;
+  readonly #budget = new StepBudget();
+  readonly #watch: RunnerWatch;
   readonly #listeners = new Set<() => void>();
   readonly #unserve: () => void;
   #positionsServed = 0;
   #decodeSteps = 0;
   #decodeMs = 0;
-  #failuresInRow = 0;
-  #lost = false;
 
   constructor(options: StageServiceOptions) {
     this.#options = options;
+    this.#watch = new RunnerWatch((error) => options.onRunnerLost?.(error));
+    this.#openings = new SessionOpenings({
+      ...options,
+      held: this.#sessions,
+      reserve: ({ session, positionsMax }) => this.#watch.ask(options.runner.open(session, positionsMax)),
+    });
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#unserve = options.links.serve(this);
   }
@@ -110,6 +111,10 @@ class Stage implements StageService, StageServer {
     return this.#decodeMs;
   }
 
+  get stepBytesQueued(): number {
+    return this.#budget.bytes;
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -118,7 +123,7 @@ class Stage implements StageService, StageServer {
   stop(): void {
     this.#unserve();
     const error = new StageProtocolError('busy', 'the volunteer stopped serving');
-    for (const { abort } of this.#opening.values()) abort.abort(error);
+    this.#openings.stop(error);
     for (const session of [...this.#sessions.values()]) this.#end(session, error);
   }
 
@@ -129,8 +134,7 @@ class Stage implements StageService, StageServer {
   onClose(id: SessionId, link: Link): void {
     const session = this.#sessions.get(id);
     if (session?.opener === link) this.#end(session);
-    const opening = this.#opening.get(id);
-    if (opening?.opener === link) opening.abort.abort(closedEarly());
+    this.#openings.close(id, link);
   }
 
   onStep(step: Step, link: Link): void {
@@ -141,22 +145,26 @@ class Stage implements StageService, StageServer {
       return;
     }
     if (link.peer !== session.previous) return;
+    const refusal = this.#refusal(step);
+    if (refusal !== undefined) {
+      this.#end(session, refusal);
+      return;
+    }
+    const full = session.steps.push({ step, link, arrivedMs: this.#nowMs() });
+    if (full !== undefined) this.#end(session, new StageProtocolError('busy', full));
+  }
+
+  #refusal({ tokens, payload, precision }: Step): StageProtocolError | undefined {
     const { width } = this.#options;
-    if (step.payload.byteLength !== step.tokens * width * bytesPerNumber(step.precision)) {
-      this.#end(session, new StageProtocolError('wrong-width', `hidden states of this model are ${width} wide`));
-      return;
+    if (payload.byteLength !== tokens * width * bytesPerNumber(precision)) {
+      return new StageProtocolError('wrong-width', `hidden states of this model are ${width} wide`);
     }
-    if (session.queued >= limits.stepsQueuedMax) {
-      this.#end(session, new StageProtocolError('busy', `at most ${limits.stepsQueuedMax} steps may wait`));
-      return;
-    }
-    const arrivedMs = this.#nowMs();
-    session.queued++;
-    session.tail = session.tail.then(() => this.#run(session, step, arrivedMs)).finally(() => session.queued--);
+    const max = limits.prefillStepPositionsMax;
+    return tokens > max ? new StageProtocolError('step-too-long', `a step takes at most ${max} positions`) : undefined;
   }
 
   onLinkClosed(link: Link): void {
-    for (const { opener, abort } of this.#opening.values()) if (opener === link) abort.abort(closedEarly());
+    this.#openings.closeAllOf(link);
     for (const session of [...this.#sessions.values()]) {
       if (session.opener === link) this.#end(session);
       else if (session.next === link || link.peer === session.previous) {
@@ -166,82 +174,34 @@ class Stage implements StageService, StageServer {
   }
 
   async #open(frame: OpenFrame, opener: Link): Promise<void> {
-    this.#checkOpen(frame, opener);
-    const { runner } = this.#options;
-    const abort = new AbortController();
-    this.#opening.set(frame.session, { opener, abort });
-    try {
-      const next = frame.next === null ? opener : await this.#dialNext(frame.next, abort);
-      const room = await this.#ask(() => runner.open(frame.session, frame.positionsMax));
-      if (room === 'busy') {
-        throw new StageProtocolError('busy', 'all memory for sessions is taken; another stage may have room');
-      }
-      // Closed while it opened: nobody would ever close it again.
-      if (abort.signal.aborted) await runner.close(frame.session);
-      abort.signal.throwIfAborted();
-      this.#sessions.set(frame.session, {
+    await this.#openings.open(frame, opener, (next) => {
+      const session: Session = {
         id: frame.session,
         opener,
         previous: frame.previous ?? opener.peer,
         next,
         nextIsStage: frame.next !== null,
-        queued: 0,
-        tail: Promise.resolve(),
-      });
+        steps: new StepQueue(this.#budget, {
+          compute: (queued) => this.#compute(session, queued),
+          deliver: (result) => this.#deliver(session, result),
+        }),
+      };
+      this.#sessions.set(frame.session, session);
       this.#changed();
-      await opener.send(encodeControl({ kind: 'opened', session: frame.session }));
-    } finally {
-      this.#opening.delete(frame.session);
-    }
-  }
-
-  #checkOpen(frame: OpenFrame, opener: Link): void {
-    const { manifest, runner } = this.#options;
-    if (frame.manifest !== manifest) {
-      throw new StageProtocolError('wrong-model', `this stage serves ${manifest.slice(0, 8)}…`);
-    }
-    if (frame.first !== runner.span.first || frame.last !== runner.span.last) {
-      throw new StageProtocolError('wrong-model', `this stage serves layers ${spanText(runner.span)}`);
-    }
-    if (this.#sessions.has(frame.session) || this.#opening.has(frame.session)) {
-      throw new StageProtocolError('unknown-session', 'a session of this id is open');
-    }
-    const held = [...this.#sessions.values()].filter((session) => session.opener === opener).length;
-    const coming = [...this.#opening.values()].filter((opening) => opening.opener === opener).length;
-    if (held + coming >= limits.sessionsPerLinkMax || coming >= limits.sessionsOpeningPerLinkMax) {
-      const most = `${limits.sessionsPerLinkMax} sessions a link, ${limits.sessionsOpeningPerLinkMax} of them opening`;
-      throw new StageProtocolError('busy', `at most ${most}`);
-    }
-    if (this.#opening.size >= limits.sessionsOpeningMax) {
-      throw new StageProtocolError('busy', `at most ${limits.sessionsOpeningMax} sessions may be opening`);
-    }
-  }
-
-  async #dialNext(peer: PeerId, abort: AbortController): Promise<Link> {
-    const { directory, links } = this.#options;
-    const announcement = directory.announcements().find((a) => a.peer === peer);
-    if (announcement === undefined && peer !== links.self) {
-      throw new StageProtocolError('next-unknown', `the next stage ${peer.slice(-8)} is not in the directory`);
-    }
-    const late = new StepTimeoutError(limits.nextDialMsMax, `dialling the next stage ${peer.slice(-8)}`);
-    const timer = setTimeout(() => abort.abort(late), limits.nextDialMsMax);
-    try {
-      return await links.open(peer, { addresses: announcement?.addresses ?? [], signal: abort.signal });
-    } finally {
-      clearTimeout(timer);
-    }
+    });
+    await opener.send(encodeControl({ kind: 'opened', session: frame.session }));
   }
 
   #end(session: Session, error?: Error): void {
     if (!this.#sessions.delete(session.id)) return;
+    session.steps.clear();
     if (error !== undefined) sendFailed(session.opener, session.id, error);
     // What the runner cannot free, it frees when it is disposed of.
     void this.#options.runner.close(session.id).catch(() => undefined);
     this.#changed();
   }
 
-  async #run(session: Session, step: Step, arrivedMs: number): Promise<void> {
-    if (this.#sessions.get(session.id) !== session) return;
+  async #compute(session: Session, { step, arrivedMs }: QueuedStep): Promise<Uint8Array | undefined> {
     const { runner, width } = this.#options;
     try {
       const waitedMs = this.#nowMs() - arrivedMs;
@@ -253,28 +213,26 @@ class Stage implements StageService, StageServer {
       // Only the client's own last step may shrink to one row; the next stage needs every position for its cache.
       const wants = session.nextIsStage ? 'all' : step.wants;
       const startMs = this.#nowMs();
-      const result = await this.#ask(() => runner.step({ session: id, position, tokens, hidden, wants }));
+      const result = await this.#watch.ask(runner.step({ session: id, position, tokens, hidden, wants }));
       this.#count(tokens, this.#nowMs() - startMs);
-      await session.next.send(resultFrame(step, { result, width, spentMs: this.#nowMs() - arrivedMs }));
+      return resultFrame(step, { result, width, spentMs: this.#nowMs() - arrivedMs });
     } catch (error) {
       this.#end(session, asError(error));
+      return undefined;
     }
   }
 
-  /** Notices a runner that will never answer again: one failed run may be the fault of what was asked, several are not. */
-  async #ask<T>(work: () => Promise<T>): Promise<T> {
+  /** A neighbour that takes nothing does not keep what waits behind its result for ever. */
+  async #deliver(session: Session, frame: Uint8Array): Promise<void> {
+    if (this.#sessions.get(session.id) !== session) return;
+    const late = new StepTimeoutError(limits.stepMsMax, 'handing a result on');
+    const timer = setTimeout(() => this.#end(session, late), limits.stepMsMax);
     try {
-      const answer = await work();
-      this.#failuresInRow = 0;
-      return answer;
+      await session.next.send(frame);
     } catch (error) {
-      const code = error instanceof UnfedError ? error.code : undefined;
-      if (code === 'runtime-failed') this.#failuresInRow++;
-      if (!this.#lost && (code === 'device-lost' || this.#failuresInRow >= limits.runnerFailuresMax)) {
-        this.#lost = true;
-        this.#options.onRunnerLost?.(asError(error));
-      }
-      throw error;
+      this.#end(session, asError(error));
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -288,10 +246,6 @@ class Stage implements StageService, StageServer {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
-}
-
-function closedEarly(): StageProtocolError {
-  return new StageProtocolError('unknown-session', 'the session was closed while it opened');
 }
 
 /** The step as it goes on: the same number, position and wants, with what is left of its deadline. */
