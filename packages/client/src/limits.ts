@@ -10,6 +10,14 @@ export const announceSoonestMs = 1_000;
 export const directoryWaitMsMax = 10_000;
 /** Other stages tried for one answer before its error is shown. */
 export const routeAttemptsMax = 3;
+/** What one failure adds to the expected time of a peer's steps: far over what any stage that works takes. */
+export const failurePenaltyMs = 60_000;
+export const penaltyMsMax = 600_000;
+/** A penalty is halved in this time, and forgotten below the least. */
+export const penaltyHalfLifeMs = 120_000;
+export const penaltyMsMin = 1;
+/** Peers whose failures are remembered. */
+export const penaltiesMax = 512;
 /** A conversation's sessions at the stages are given back after this long without a question. */
 export const routeIdleMsMax = 4 * 60_000;
 

@@ -30,3 +30,8 @@ export const nextDialMsMax = 15_000;
 export const planSlackRatio = 1.15;
 /** What a hop is taken to cost in delay while nothing is measured, ms. */
 export const linkDelayMsDefault = 5;
+/**
+ * Steps a second that are believed of a stage: 5 ms, about what a link costs. Who claims more gains nothing by it, and
+ * who claims the most is worth two honest hops at best.
+ */
+export const stepsPerSecondCredibleMax = 200;

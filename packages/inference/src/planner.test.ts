@@ -28,6 +28,12 @@ function stage(name: string, [first, last]: readonly [number, number], speed: Sp
   };
 }
 
+/** A stream of draws that is the same each time. */
+function draws(seed: number): () => number {
+  let state = seed;
+  return () => (state = (state * 16_807) % 2_147_483_647) / 2_147_483_647;
+}
+
 const plan = (announcements: Announcement[], layers: number, random = Math.random) =>
   planRoute({ announcements, manifest, model: 'demo', span: { first: 0, last: layers }, random });
 
@@ -46,7 +52,8 @@ const spans = (layers: number) =>
 function costMs(a: Announcement): number {
   return a.stage === null
     ? 0
-    : limits.linkDelayMsDefault + (1000 / a.stage.stepsPerSecond) * (1 + a.stage.queueLength / 2);
+    : limits.linkDelayMsDefault +
+        (1000 / Math.min(a.stage.stepsPerSecond, limits.stepsPerSecondCredibleMax)) * (1 + a.stage.queueLength / 2);
 }
 
 /** The least cost by trying every cover. */
@@ -60,8 +67,20 @@ function bestByForce(announcements: Announcement[], layer: number, layers: numbe
   return best;
 }
 
+/** The least number of failed peers in any cover, by trying every one. */
+function fewest(announcements: Announcement[], failed: ReadonlySet<PeerId>, span: Span): number {
+  if (span.first === span.last) return 0;
+  let least = Infinity;
+  for (const { peer, stage: offer } of announcements) {
+    if (offer?.span.first !== span.first) continue;
+    const rest = fewest(announcements, failed, { first: offer.span.last, last: span.last });
+    least = Math.min(least, rest + (failed.has(peer) ? 1 : 0));
+  }
+  return least;
+}
+
 describe('planner', () => {
-  it('a plan covers every layer once, end to end, and costs at most 15 % more than the best', () => {
+  it('P1: a plan covers every layer once, end to end, and costs at most 15 % more than the best', () => {
     fc.assert(
       fc.property(
         spans(8),
@@ -119,6 +138,47 @@ describe('planner', () => {
     expect(() => planRoute(request)).toThrow(NoRouteError);
   });
 
+  it('P2: a claim beyond what is credible gains nothing', () => {
+    const claims = fc.array(fc.integer({ min: 1, max: 1_000_000 }), { minLength: 24, maxLength: 24 });
+    fc.assert(
+      fc.property(spans(8), claims, fc.integer({ min: 1, max: 1_000_000 }), (announcements, speeds, seed) => {
+        const saying = (believed: (speed: number) => number) =>
+          announcements.map((a, i) =>
+            a.stage === null ? a : { ...a, stage: { ...a.stage, stepsPerSecond: believed(speeds[i]) } },
+          );
+        const said = saying((speed) => speed);
+        const credible = saying((speed) => Math.min(speed, limits.stepsPerSecondCredibleMax));
+        fc.pre(bestByForce(said, 0, 8) < Infinity);
+        expect(plan(said, 8, draws(seed))).toEqual(plan(credible, 8, draws(seed)));
+      }),
+    );
+  });
+
+  it('P3: peers that failed are tried last: none is used where others cover the model, the fewest where they must be', () => {
+    const penalty = 60_000;
+    fc.assert(
+      fc.property(
+        spans(6),
+        fc.array(fc.boolean(), { minLength: 24, maxLength: 24 }),
+        fc.integer({ min: 1, max: 1_000_000 }),
+        (announcements, failing, seed) => {
+          const failed = new Set(announcements.filter((_, i) => failing[i]).map(({ peer }) => peer));
+          fc.pre(bestByForce(announcements, 0, 6) < Infinity);
+          const hops = planRoute({
+            announcements,
+            manifest,
+            model: 'demo',
+            span: { first: 0, last: 6 },
+            penaltyMs: (peer) => (failed.has(peer) ? penalty : 0),
+            random: draws(seed),
+          });
+          const used = hops.filter(({ peer }) => failed.has(peer)).length;
+          expect(used).toBe(fewest(announcements, failed, { first: 0, last: 6 }));
+        },
+      ),
+    );
+  });
+
   it('draws among equals, so that no one stage attracts everybody', () => {
     const equals = [stage('a', [0, 8]), stage('b', [0, 8])];
     expect(plan(equals, 8, () => 0)[0].peer).toBe('a');
@@ -174,5 +234,9 @@ describe('choice of a span', () => {
       { span: { first: 4, last: 8 }, stepsPerSecond: 4 },
     ];
     expect(chooseSpan(offers, 8, 4)).toEqual({ first: 4, last: 8 });
+    // One that claims more than is credible does not keep others away from where they are needed.
+    const liar = { span: { first: 4, last: 8 }, stepsPerSecond: 1e6 };
+    const honest = { span: { first: 0, last: 4 }, stepsPerSecond: 2 * limits.stepsPerSecondCredibleMax };
+    expect(chooseSpan([liar, honest, honest], 8, 4)).toEqual({ first: 4, last: 8 });
   });
 });

@@ -1,8 +1,9 @@
 /**
  * Chooses the stages of a route: a cover of all layers, end to end, with the least expected time a step,
- * drawn at random among those within 15 % of the best, so that no one stage attracts everybody.
+ * drawn at random among those within 15 % of the best, so that no one stage attracts everybody. What stages say of
+ * their speed is believed up to a limit, and peers that failed are passed over while others serve their layers.
  */
-import type { Announcement, ManifestHash, PeerId, Span } from '@unfed/protocol';
+import type { Announcement, ManifestHash, PeerId, Span, StageOffer } from '@unfed/protocol';
 import { NoRouteError } from './errors.ts';
 import * as limits from './limits.ts';
 import type { Hop } from './route.ts';
@@ -14,8 +15,10 @@ export interface PlanRequest {
   readonly model: string;
   /** Layers to cover: all, less what the client runs itself. */
   readonly span: Span;
-  /** Peers that failed a moment ago. */
+  /** Peers that are not to be used at all. */
   readonly without?: ReadonlySet<PeerId>;
+  /** What is added to the expected cost of a peer that failed, ms. */
+  readonly penaltyMs?: (peer: PeerId) => number;
   /** One-way delay to a peer as measured, ms. */
   readonly linkDelayMs?: (peer: PeerId) => number | undefined;
   /** In [0, 1). */
@@ -24,23 +27,32 @@ export interface PlanRequest {
 
 interface Edge {
   readonly hop: Hop;
+  /** With its penalty. */
   readonly costMs: number;
+  readonly penaltyMs: number;
+}
+
+interface ToGo {
+  readonly costMs: number;
+  readonly penaltyMs: number;
 }
 
 /** @throws NoRouteError naming the layers that nobody serves */
 export function planRoute(request: PlanRequest): Hop[] {
   const edges = edgesByFirstLayer(request);
-  const toGoMs = costToGo(edges, request.span);
-  const bestMs = toGoMs.get(request.span.first);
-  if (bestMs === undefined) throw noRoute(request, edges);
+  const toGo = costToGo(edges, request.span);
+  const best = toGo.get(request.span.first);
+  if (best === undefined) throw noRoute(request, edges);
+  // Slack is for time alone: as a part of penalties it would be wide enough for any peer that failed.
+  const enoughMs = best.costMs + (best.costMs - best.penaltyMs) * (limits.planSlackRatio - 1) + 1e-6;
   const random = request.random ?? Math.random;
   const hops: Hop[] = [];
   let spentMs = 0;
   let layer = request.span.first;
   while (layer < request.span.last) {
     const good = (edges.get(layer) ?? []).filter((edge) => {
-      const restMs = toGoMs.get(edge.hop.span.last);
-      return restMs !== undefined && spentMs + edge.costMs + restMs <= bestMs * limits.planSlackRatio + 1e-9;
+      const rest = toGo.get(edge.hop.span.last);
+      return rest !== undefined && spentMs + edge.costMs + rest.costMs <= enoughMs;
     });
     const edge = good[Math.floor(random() * good.length)];
     hops.push(edge.hop);
@@ -50,32 +62,41 @@ export function planRoute(request: PlanRequest): Hop[] {
   return hops;
 }
 
-function edgesByFirstLayer({ announcements, manifest, without, linkDelayMs }: PlanRequest): Map<number, Edge[]> {
+function edgesByFirstLayer(request: PlanRequest): Map<number, Edge[]> {
+  const { announcements, manifest, without, linkDelayMs, penaltyMs } = request;
   const edges = new Map<number, Edge[]>();
   for (const { peer, stage } of announcements) {
     if (stage === null || stage.manifest !== manifest || without?.has(peer) === true) continue;
-    const stepMs = stage.stepsPerSecond > 0 ? 1000 / stage.stepsPerSecond : 1000;
-    // A session that is open computes only now and then: each adds a part of a step to the expected wait.
-    const costMs = (linkDelayMs?.(peer) ?? limits.linkDelayMsDefault) + stepMs * (1 + stage.queueLength / 2);
+    const penalty = penaltyMs?.(peer) ?? 0;
+    const expectedMs = (linkDelayMs?.(peer) ?? limits.linkDelayMsDefault) + stageMs(stage);
     const list = edges.get(stage.span.first) ?? [];
-    list.push({ hop: { peer, span: stage.span, backend: stage.backend }, costMs });
+    const hop = { peer, span: stage.span, backend: stage.backend };
+    list.push({ hop, costMs: expectedMs + penalty, penaltyMs: penalty });
     edges.set(stage.span.first, list);
   }
   return edges;
 }
 
+/** The time of one step at a stage, as far as what it says is believed. */
+function stageMs({ stepsPerSecond, queueLength }: StageOffer): number {
+  const stepMs = stepsPerSecond > 0 ? 1000 / Math.min(stepsPerSecond, limits.stepsPerSecondCredibleMax) : 1000;
+  // A session that is open computes only now and then: each adds a part of a step to the expected wait.
+  return stepMs * (1 + queueLength / 2);
+}
+
 /** The least cost from each layer to the end of the span; layers from which the end cannot be reached are absent. */
-function costToGo(edges: ReadonlyMap<number, readonly Edge[]>, span: Span): Map<number, number> {
-  const toGoMs = new Map<number, number>([[span.last, 0]]);
+function costToGo(edges: ReadonlyMap<number, readonly Edge[]>, span: Span): Map<number, ToGo> {
+  const toGo = new Map<number, ToGo>([[span.last, { costMs: 0, penaltyMs: 0 }]]);
   for (let layer = span.last - 1; layer >= span.first; layer--) {
-    for (const { hop, costMs } of edges.get(layer) ?? []) {
-      const restMs = toGoMs.get(hop.span.last);
-      if (restMs === undefined) continue;
-      const best = toGoMs.get(layer);
-      if (best === undefined || costMs + restMs < best) toGoMs.set(layer, costMs + restMs);
+    for (const { hop, costMs, penaltyMs } of edges.get(layer) ?? []) {
+      const rest = toGo.get(hop.span.last);
+      if (rest === undefined) continue;
+      const best = toGo.get(layer);
+      if (best !== undefined && costMs + rest.costMs >= best.costMs) continue;
+      toGo.set(layer, { costMs: costMs + rest.costMs, penaltyMs: penaltyMs + rest.penaltyMs });
     }
   }
-  return toGoMs;
+  return toGo;
 }
 
 function noRoute({ model, span }: PlanRequest, edges: ReadonlyMap<number, readonly Edge[]>): NoRouteError {

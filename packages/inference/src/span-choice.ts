@@ -3,6 +3,7 @@
  * where there is none, the span that is served slowest in all.
  */
 import type { Span, StageOffer } from '@unfed/protocol';
+import * as limits from './limits.ts';
 import { uncovered } from './planner.ts';
 
 /**
@@ -27,7 +28,8 @@ export function chooseSpan(
   for (const { span, stepsPerSecond } of offers) {
     if (span.last - span.first > layersMax || span.last > layers) continue;
     const key = `${span.first}-${span.last}`;
-    const sum = (bySpan.get(key)?.stepsPerSecond ?? 0) + stepsPerSecond;
+    const believed = Math.min(stepsPerSecond, limits.stepsPerSecondCredibleMax);
+    const sum = (bySpan.get(key)?.stepsPerSecond ?? 0) + believed;
     bySpan.set(key, { span, stepsPerSecond: sum });
   }
   const weakest = [...bySpan.values()].reduce<{ span: Span; stepsPerSecond: number } | undefined>(
