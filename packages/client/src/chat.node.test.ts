@@ -1,94 +1,18 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { createEngine, type Ends, type Engine, type SpanRunner } from '@unfed/engine/node';
+import type { SpanRunner } from '@unfed/engine/node';
 import { NoRouteError, PromptTooLongError, StageLostError } from '@unfed/inference';
-import { createMemoryPool, type MemoryPool } from '@unfed/inference/suites';
-import { loadTokenizer, type ChatTokenizer } from '@unfed/model';
-import { ensureDemoModel } from '@unfed/model/node';
-import type { Network } from '@unfed/network';
-import type { Manifest, ManifestHash, ShardId } from '@unfed/protocol';
-import { folderSource } from '@unfed/swarm/node';
+import type { MemoryPool } from '@unfed/inference/suites';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createChat, type OpenChat } from './chat.ts';
-import type { AnswerEvent } from './peer.ts';
+import { assistant, DemoChats, textOf, user, type Cut } from './demo-chats.suite.ts';
+import * as limits from './limits.ts';
 
-const repository = join(import.meta.dirname, '../../..');
-let engine: Engine;
-let ends: Ends;
-let manifest: Manifest;
-let hash: ManifestHash;
-let tokenizer: ChatTokenizer;
-let read: (id: ShardId) => Promise<Uint8Array>;
-const open: { pool: MemoryPool; chat: OpenChat; runners: SpanRunner[] }[] = [];
-
+let chats: DemoChats;
 beforeAll(async () => {
-  const modelsDir = join(repository, 'build/models');
-  ({ hash, manifest } = await ensureDemoModel(modelsDir));
-  const source = folderSource(modelsDir);
-  read = (id) => source.shard(manifest, id);
-  engine = await createEngine({ backend: 'node-cpu' });
-  const { architecture, quantization } = manifest;
-  ends = await engine.loadEnds({ architecture, quantization }, read);
-  const json = async (name: string): Promise<unknown> =>
-    JSON.parse(await readFile(join(repository, 'models/demo', name), 'utf8'));
-  tokenizer = loadTokenizer({
-    tokenizerJson: await json('tokenizer.json'),
-    tokenizerConfig: await json('tokenizer_config.json'),
-    generationConfig: await json('generation_config.json'),
-  });
+  chats = await DemoChats.load();
 }, 120_000);
+afterEach(() => chats.closeAll());
+afterAll(() => chats.dispose());
 
-afterEach(async () => {
-  for (const { pool, chat, runners } of open.splice(0)) {
-    chat.close();
-    pool.stop();
-    for (const runner of runners) await runner.dispose();
-  }
-});
-afterAll(() => engine.dispose());
-
-/** A chat over stages with these spans, on the network in memory. */
-async function chatOver(spans: readonly (readonly [number, number])[], delayMs = 0) {
-  const { architecture, quantization } = manifest;
-  const runners: SpanRunner[] = [];
-  for (const [first, last] of spans) {
-    const spec = { architecture, quantization, span: { first, last }, positionsMax: 384, cacheBytesMax: 32 << 20 };
-    runners.push(await engine.loadSpan(spec, read));
-  }
-  const pool = createMemoryPool(runners, { width: architecture.width, manifest: hash, seed: 3, delayMs });
-  const memory = pool.network.directory(pool.client.identity.peer);
-  while (memory.announcements().length < spans.length) await new Promise((resolve) => setTimeout(resolve));
-  const directory = {
-    announcements: () => memory.announcements(),
-    onChange: (listener: () => void) => memory.onChange(listener),
-    whole: true,
-    announce: () => undefined,
-  };
-  // Of a network, a chat uses the directory and the relay's state.
-  const network = { directory, relayState: { kind: 'connected' } } as unknown as Network;
-  const chat = createChat({ hash, manifest, tokenizer, ends, network, links: pool.client.links });
-  const opened = { pool, chat, runners };
-  open.push(opened);
-  return opened;
-}
-
-async function textOf(
-  answer: AsyncGenerator<AnswerEvent>,
-  onText?: () => void,
-): Promise<{ text: string; end?: AnswerEvent }> {
-  let text = '';
-  let end: AnswerEvent | undefined;
-  for await (const event of answer) {
-    if (event.kind === 'end') end = event;
-    if (event.kind !== 'text') continue;
-    text += event.delta;
-    onText?.();
-  }
-  return { text, end };
-}
-
-const user = (content: string) => ({ role: 'user', content }) as const;
-const assistant = (content: string) => ({ role: 'assistant', content }) as const;
+const chatOver = (spans: Cut, delayMs = 0) => chats.over(spans, { delayMs });
 
 describe('chat', () => {
   it('a second turn sends only what the stages do not hold', async () => {
@@ -117,7 +41,7 @@ describe('chat', () => {
     expect((await textOf(chat.answer(turns))).text).toBe('The capital of Spain is Madrid.');
   });
 
-  it('a stage that is announced and gone is passed over where another serves the same layers', async () => {
+  it('P4: a stage that is announced and gone is passed over where another serves the same layers', async () => {
     const { chat, pool } = await chatOver([
       [0, 4],
       [4, 8],
@@ -132,6 +56,24 @@ describe('chat', () => {
       const { text } = await textOf(chat.answer([user('What is the capital of France?')]));
       expect(text).toBe('The capital of France is Paris.');
     }
+  });
+
+  it('P3: stages that failed one answer are tried last by the next ones', async () => {
+    const ghosts = 2 * limits.routeAttemptsMax - 1;
+    const { chat, pool } = await chatOver(Array.from({ length: ghosts + 1 }, () => [0, 8]));
+    for (const { identity } of pool.stages.slice(0, ghosts)) pool.network.cut(pool.client.identity.peer, identity.peer);
+    const ask = async (): Promise<number> => {
+      let tries = 0;
+      chat.close();
+      const answer = chat.answer([user('What is the capital of France?')]);
+      await textOf(answer, (event) => {
+        if (event.kind === 'progress' && event.stage === 'connecting') tries++;
+      });
+      return tries;
+    };
+    // Whichever was drawn: the ghosts fail two answers at most, and then no more.
+    for (let answer = 1; answer <= 2; answer++) await ask().catch(() => undefined);
+    for (let answer = 1; answer <= 3; answer++) expect(await ask()).toBe(1);
   });
 
   it('a stage that leaves mid-answer ends it with an error that names it; what was given out was right', async () => {
@@ -162,8 +104,8 @@ describe('chat', () => {
     const abort = new AbortController();
     let tokens = 0;
     const signal = abort.signal;
-    const stopped = await textOf(chat.answer([user('Tell me a story about a fox.')], { signal }), () => {
-      if (++tokens === 5) abort.abort();
+    const stopped = await textOf(chat.answer([user('Tell me a story about a fox.')], { signal }), ({ kind }) => {
+      if (kind === 'text' && ++tokens === 5) abort.abort();
     });
     expect(stopped.end).toMatchObject({ kind: 'end', reason: 'stopped', tokens: 5 });
     const { text } = await textOf(chat.answer([user('What is the capital of France?')]));

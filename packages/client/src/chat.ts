@@ -1,6 +1,12 @@
 /** A chat: a model's tokenizer and ends at this machine, and its layers at the stages of a route. */
 import type { Ends } from '@unfed/engine';
-import { generate, PromptTooLongError, type DecodeTiming, type GenerationEnd } from '@unfed/inference';
+import {
+  generate,
+  PromptTooLongError,
+  StepTimeoutError,
+  type DecodeTiming,
+  type GenerationEnd,
+} from '@unfed/inference';
 import { createSampler, type ChatTokenizer } from '@unfed/model';
 import type { ManifestHash, PeerId } from '@unfed/protocol';
 import { ConversationRoutes, isStageFailure, type Conversation, type RouteParts } from './conversation-routes.ts';
@@ -83,10 +89,15 @@ class RoutedChat implements OpenChat {
       try {
         return yield* this.#stream(conversation, run);
       } catch (error) {
-        if (!isStageFailure(error) || run.tokens > 0 || attempt >= limits.routeAttemptsMax) throw error;
+        if (!isStageFailure(error)) throw error;
         // A stage that gave up an idle session since the last turn did nothing wrong: it may serve the next route.
-        if (conversation.held.length === 0) without.add(error.peer);
-        if (!this.#routes.canPlan(without)) throw error;
+        const gaveUpIdle = !(error instanceof StepTimeoutError) && conversation.held.length > 0 && run.tokens === 0;
+        if (!gaveUpIdle) this.#routes.blame(error, without);
+        if (run.tokens > 0 || attempt >= limits.routeAttemptsMax) throw error;
+        const { hops } = conversation.route;
+        const another =
+          error instanceof StepTimeoutError ? this.#routes.canPlanBeside(hops, without) : this.#routes.canPlan(without);
+        if (!another) throw error;
       } finally {
         this.#routes.keep(conversation);
       }

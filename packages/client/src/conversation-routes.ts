@@ -1,10 +1,18 @@
 /** The route of a conversation: found, opened, kept from turn to turn with what its stages hold, and given back. */
-import { NoRouteError, openDirectRoute, planRoute, StageLostError, StageRefusedError } from '@unfed/inference';
+import {
+  NoRouteError,
+  openDirectRoute,
+  planRoute,
+  StageLostError,
+  StageRefusedError,
+  StepTimeoutError,
+} from '@unfed/inference';
 import type { Hop, Route, StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import type { Manifest, ManifestHash, PeerId, Precision } from '@unfed/protocol';
 import { directoryReady } from './directory-ready.ts';
 import * as limits from './limits.ts';
+import type { PeerPenalties } from './peer-penalties.ts';
 import type { AnswerEvent } from './peer.ts';
 
 /** A route and the tokens whose positions its stages hold. */
@@ -28,12 +36,14 @@ export interface RouteParts {
   readonly manifest: Manifest;
   readonly network: Network;
   readonly links: StageLinks;
+  /** Shared by all chats of a peer: who failed one of them is tried last by the others. */
+  readonly penalties: PeerPenalties;
 }
 
-export type StageFailure = StageLostError | StageRefusedError;
+export type StageFailure = StageLostError | StageRefusedError | StepTimeoutError;
 
 export function isStageFailure(error: unknown): error is StageFailure {
-  return error instanceof StageLostError || error instanceof StageRefusedError;
+  return error instanceof StageLostError || error instanceof StageRefusedError || error instanceof StepTimeoutError;
 }
 
 export class ConversationRoutes {
@@ -69,7 +79,7 @@ export class ConversationRoutes {
         return { route: await this.#open(hops, request), precision: request.precision, held: [] };
       } catch (error) {
         if (!isStageFailure(error)) throw error;
-        request.without.add(error.peer);
+        this.blame(error, request.without);
         if (attempt >= limits.routeAttemptsMax || !this.canPlan(request.without)) throw error;
       }
     }
@@ -82,6 +92,22 @@ export class ConversationRoutes {
     clearTimeout(this.#idle);
     this.#kept = conversation;
     this.#idle = setTimeout(() => this.close(), limits.routeIdleMsMax);
+  }
+
+  /** Remembers a failure; a peer that is known to have failed is not used again for this answer. */
+  blame(error: StageFailure, without: Set<PeerId>): void {
+    if (error instanceof StepTimeoutError) {
+      this.#parts.penalties.add(error.suspects);
+      return;
+    }
+    this.#parts.penalties.add([error.peer]);
+    without.add(error.peer);
+  }
+
+  /** Would the next route pass over at least one of these peers? */
+  canPlanBeside(hops: readonly Hop[], without: ReadonlySet<PeerId>): boolean {
+    const peers = new Set(hops.map(({ peer }) => peer));
+    return this.canPlan(without) && this.#plan(without).some(({ peer }) => !peers.has(peer));
   }
 
   /** Is there a route without these peers? */
@@ -109,6 +135,7 @@ export class ConversationRoutes {
       model: manifest.name,
       span: { first: 0, last: manifest.architecture.layers },
       without,
+      penaltyMs: this.#parts.penalties.ms,
     });
   }
 

@@ -8,6 +8,7 @@ import type { OpenChat } from './chat.ts';
 import { createDonation } from './donation.ts';
 import { knownModels } from './known-models.ts';
 import { openChat } from './open-chat.ts';
+import { PeerPenalties } from './peer-penalties.ts';
 import type { Chat, Peer } from './peer.ts';
 import type { PeerOptions, Platform } from './platform.ts';
 import { networkView } from './pools.ts';
@@ -31,6 +32,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
   const changes = new Changes();
   const stopListening = [network.onChange(changes.notify), network.directory.onChange(changes.notify)];
   const donation = createDonation({ platform, network, links, source, announcer, onChange: changes.notify });
+  const parts = { platform, source, network, links, penalties: new PeerPenalties() };
   const chats = new Map<ManifestHash, Promise<OpenChat>>();
   const abort = new AbortController();
   const known = knownModels({
@@ -51,7 +53,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       let chat = chats.get(hash);
       if (chat === undefined) {
         const { endsBackend = 'auto' } = options;
-        chat = openChat({ platform, source, network, links, endsBackend, signal: abort.signal }, hash, onProgress);
+        chat = openChat({ ...parts, endsBackend, signal: abort.signal }, hash, onProgress);
         chats.set(hash, chat);
         // What failed is tried anew the next time.
         chat.catch(() => chats.delete(hash));

@@ -6,6 +6,7 @@ import type { Network } from '@unfed/network';
 import type { Manifest, ManifestHash } from '@unfed/protocol';
 import { folderSource } from '@unfed/swarm/node';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { PeerPenalties } from './peer-penalties.ts';
 import { openChat, type OpenChatParts } from './open-chat.ts';
 
 const modelsDir = join(import.meta.dirname, '../../../build/models');
@@ -27,6 +28,7 @@ function partsOf(loadEnds: () => Promise<Ends>) {
   };
   const parts: OpenChatParts = {
     links: pool.client.links,
+    penalties: new PeerPenalties(),
     network: {} as Network,
     source: folderSource(modelsDir),
     endsBackend: 'auto',

@@ -6,7 +6,7 @@ import type { ShardSource } from '@unfed/swarm';
 import { createChat, type ChatParts, type OpenChat } from './chat.ts';
 import type { Platform } from './platform.ts';
 
-export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links'> {
+export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links' | 'penalties'> {
   readonly platform: Pick<Platform, 'createEngine'>;
   readonly source: ShardSource;
   readonly endsBackend: 'auto' | Backend;
@@ -16,7 +16,7 @@ export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links'> {
 
 /** @throws what the source and the engine throw, ManifestSizeError, DecodeError, the signal's reason; nothing stays loaded */
 export async function openChat(
-  { platform, source, network, links, endsBackend, signal }: OpenChatParts,
+  { platform, source, endsBackend, signal, ...parts }: OpenChatParts,
   hash: ManifestHash,
   onProgress: (note: string, part: number) => void,
 ): Promise<OpenChat> {
@@ -33,7 +33,7 @@ export async function openChat(
     const ends = await engine.loadEnds(spec, (id) => source.shard(manifest, id, { signal }), { signal });
     signal.throwIfAborted();
     onProgress('ready', 1);
-    const chat = createChat({ hash, manifest, tokenizer, ends, network, links });
+    const chat = createChat({ hash, manifest, tokenizer, ends, ...parts });
     const end = (): void => {
       chat.close();
       // The ends go with their engine; what a dying worker says to that interests nobody.

@@ -157,7 +157,7 @@ class DirectRoute implements Route, SessionClient {
       payload: packHidden(step.hidden, this.#precision),
     });
     return new Promise((resolve, reject) => {
-      const expires = setTimeout(() => this.#fail(new StepTimeoutError(limits.stepMsMax, 'a step')), limits.stepMsMax);
+      const expires = setTimeout(() => this.#fail(this.#stepTimeout()), limits.stepMsMax);
       const rows = step.wants === 'all' ? step.tokens : 1;
       this.#waiting.set(number, { rows, resolve, reject, expires });
       this.#send(0, frame, this.hops[0]).catch((error: unknown) => this.#fail(error as UnfedError));
@@ -193,6 +193,14 @@ class DirectRoute implements Route, SessionClient {
   onLinkClosed(peer: PeerId): void {
     const hop = this.hops.find((candidate) => candidate.peer === peer);
     if (hop !== undefined) this.#fail(new StageLostError(peer, hop.span));
+  }
+
+  /** Results come from the last stage alone: which one kept a step is not known, unless there is only one. */
+  #stepTimeout(): UnfedError {
+    const suspects = this.hops.map(({ peer }) => peer);
+    const timeout = new StepTimeoutError(limits.stepMsMax, 'a step', suspects);
+    const { peer, span } = this.#lastHop;
+    return this.hops.length === 1 ? new StageLostError(peer, span, { cause: timeout }) : timeout;
   }
 
   #fail(error: UnfedError): void {

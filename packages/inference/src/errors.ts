@@ -73,10 +73,13 @@ export class StageRefusedError extends UnfedError {
 export class StepTimeoutError extends UnfedError {
   readonly code = 'step-timeout';
   readonly waitedMs: number;
+  /** The stages of which one, nobody knows which, did not pass the step on. */
+  readonly suspects: readonly PeerId[];
 
-  constructor(waitedMs: number, what: string) {
+  constructor(waitedMs: number, what: string, suspects: readonly PeerId[] = []) {
     super(`${what} took longer than ${waitedMs} ms; try again`);
     this.waitedMs = waitedMs;
+    this.suspects = suspects;
   }
 }
 
