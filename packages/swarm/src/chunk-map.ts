@@ -36,6 +36,13 @@ export class ChunkMap {
     return { first, last: first + (this.shards[shard]?.chunks.length ?? 0) };
   }
 
+  /** The bytes of those chunks of `[first, last)` for which something holds. */
+  bytesWhere({ first, last }: { first: number; last: number }, holds: (chunk: number) => boolean): number {
+    let bytes = 0;
+    for (let chunk = first; chunk < last; chunk++) if (holds(chunk)) bytes += this.at(chunk).bytes;
+    return bytes;
+  }
+
   /** @throws InvalidValueError outside the manifest */
   at(index: number): { shard: number; chunk: number; entry: ShardEntry; bytes: number; sha256: Uint8Array } {
     let low = 0;

@@ -50,3 +50,9 @@ export class OutOfMemoryError extends UnfedError {
     this.bytes = bytes;
   }
 }
+
+/** No peer has it, and no seed is there to ask. */
+export function noSource(path: string): SourceError {
+  const detail = 'no peer here has it, and there is no seed; wait until one comes, or name a seed';
+  return new SourceError({ failure: 'not-found', path, transient: true }, detail);
+}

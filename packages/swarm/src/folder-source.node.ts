@@ -6,6 +6,11 @@ import { SourceError } from './errors.ts';
 import type { ShardSource } from './shard-source.ts';
 import { verifiedSource, type RawFiles, type RawRead } from './verified-source.ts';
 
+/** The same as raw files, for a swarm. @param folder as for folderSource */
+export function folderFiles(folder: string): RawFiles {
+  return new FolderFiles(folder);
+}
+
 /** @param folder holds one folder a model, named by its manifest's hash */
 export function folderSource(folder: string): ShardSource {
   // What a disk says once it says again: there is one try.
@@ -19,8 +24,13 @@ class FolderFiles implements RawFiles {
     this.#folder = folder;
   }
 
-  async *read({ path, start, signal }: RawRead): AsyncGenerator<Uint8Array, void, void> {
-    const stream = createReadStream(join(this.#folder, path), { start, highWaterMark: 1 << 20, signal });
+  async *read({ path, start, until, signal }: RawRead): AsyncGenerator<Uint8Array, void, void> {
+    const stream = createReadStream(join(this.#folder, path), {
+      start,
+      end: until === undefined ? Infinity : until - 1,
+      highWaterMark: 1 << 20,
+      signal,
+    });
     try {
       for await (const part of stream) yield part as Uint8Array;
     } catch (cause) {

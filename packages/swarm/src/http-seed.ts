@@ -24,6 +24,11 @@ export function httpSeed(options: HttpSeedOptions): ShardSource {
   return verifiedSource(new HttpFiles(options), { triesMax, backoffMs, backoffMsMax });
 }
 
+/** The same as raw files, for a swarm. */
+export function httpFiles(options: HttpSeedOptions): RawFiles {
+  return new HttpFiles(options);
+}
+
 class HttpFiles implements RawFiles {
   readonly #baseUrl: string;
   readonly #fetch: typeof fetch;
@@ -57,10 +62,11 @@ class HttpFiles implements RawFiles {
     }
   }
 
-  #request({ path, start, again }: RawRead, signal: AbortSignal): Promise<Response> {
+  #request(read: RawRead, signal: AbortSignal): Promise<Response> {
+    const { path, start, until, again } = read;
     return this.#fetch(`${this.#baseUrl}/${path}`, {
       signal,
-      headers: start === 0 ? {} : { range: `bytes=${start}-` },
+      headers: isPartial(read) ? { range: `bytes=${start}-${until === undefined ? '' : until - 1}` } : {},
       cache: again ? 'reload' : 'default',
       // A seed that sends us elsewhere would show this device to a host that nobody named.
       redirect: 'error',
@@ -117,14 +123,23 @@ class StallWatch {
   }
 }
 
+/** A range is asked for only where less than the whole file is wanted. */
+function isPartial({ start, until, end }: RawRead): boolean {
+  return start > 0 || (until !== undefined && until !== end);
+}
+
+type Refuse = (failure: SourceFailure, transient: boolean, detail: string) => never;
+
 /** @throws SourceError unless the answer is the bytes that were asked for */
-function checkResponse(response: Response, { path, start, end }: RawRead): void {
-  const refuse = (failure: SourceFailure, transient: boolean, detail: string): never => {
+function checkResponse(response: Response, read: RawRead): void {
+  const { path, start } = read;
+  const until = read.until ?? read.end;
+  const refuse: Refuse = (failure, transient, detail) => {
     throw new SourceError({ failure, path, transient }, detail);
   };
-  const expectedStatus = start === 0 ? 200 : 206;
+  const expectedStatus = isPartial(read) ? 206 : 200;
   if (response.status === 404) refuse('not-found', false, 'the seed has no such file; check the model and the address');
-  if (start > 0 && response.status === 200) {
+  if (expectedStatus === 206 && response.status === 200) {
     refuse('wrong-range', false, `expected bytes from ${start} on, came the whole file; this seed takes no ranges`);
   }
   if (response.status !== expectedStatus) {
@@ -134,26 +149,18 @@ function checkResponse(response: Response, { path, start, end }: RawRead): void 
   if (/^(text\/html|application\/xhtml)/i.test(response.headers.get('content-type') ?? '')) {
     refuse('html', false, 'expected the bytes of a model, came an HTML page; is there a log-in or a proxy in between?');
   }
-  if (start > 0) checkRange(response.headers.get('content-range') ?? 'nothing', { start, end, refuse });
+  if (isPartial(read)) checkRange(response.headers.get('content-range') ?? 'nothing', read, refuse);
   const length = response.headers.get('content-length');
   const encoded = response.headers.has('content-encoding');
-  if (end === undefined || length === null || encoded || Number(length) === end - start) return;
-  const failure = Number(length) < end - start ? 'too-short' : 'too-long';
-  refuse(failure, false, `expected ${end - start} bytes, came ${length}: another file than the manifest's`);
+  if (until === undefined || length === null || encoded || Number(length) === until - start) return;
+  const failure = Number(length) < until - start ? 'too-short' : 'too-long';
+  refuse(failure, false, `expected ${until - start} bytes, came ${length}: another file than the manifest's`);
 }
 
-function checkRange(
-  came: string,
-  expected: {
-    start: number;
-    end: number | undefined;
-    refuse: (failure: SourceFailure, transient: boolean, detail: string) => never;
-  },
-): void {
-  const { start, end, refuse } = expected;
+function checkRange(came: string, { start, until, end }: RawRead, refuse: Refuse): void {
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(came) ?? [];
-  const isLast = end === undefined || Number(last) === end - 1;
+  const lastExpected = (until ?? end ?? Number(last) + 1) - 1;
   const isWhole = end === undefined || total === '*' || Number(total) === end;
-  if (Number(first) === start && isLast && isWhole) return;
-  refuse('wrong-range', false, `expected bytes ${start} to ${end ?? 'the end'}, came ${came.slice(0, 80)}`);
+  if (Number(first) === start && Number(last) === lastExpected && isWhole) return;
+  refuse('wrong-range', false, `expected bytes ${start} to ${until ?? end ?? 'the end'}, came ${came.slice(0, 80)}`);
 }

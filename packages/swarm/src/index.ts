@@ -16,3 +16,7 @@ export * from './chunk-map.ts';
 export * from './origin-turn.ts';
 export * from './picker.ts';
 export * from './rate-meter.ts';
+export * from './progress.ts';
+export * from './swarm.ts';
+export * from './swarm-clock.ts';
+export type { RawFiles, RawRead } from './verified-source.ts';

@@ -79,8 +79,20 @@ export const redialMsMax = 300_000;
 /** How often a download looks after itself: stalls, rates, peers. */
 export const tickMs = 500;
 /** Chunks whose puts are under way, which bounds the bytes in memory. */
-export const putsMax = 16;
+export const putsMax = 8;
 /** While a download is limited, a request asks for so much at once: steps of an answer then wait less. */
 export const limitedRequestBytes = 64 << 10;
 /** A first answer that took longer says how busy the peer is, not how far away. */
 export const rttMsMax = 2_000;
+/** Changes are told at most this often. */
+export const notifyMs = 100;
+/** How soon after a change of interest it is looked at who may download. */
+export const rechokeSoonMs = 20;
+/** Links of the exchange that are being opened at the same time. */
+export const dialsMax = 4;
+/** While downloads are limited, chunks that one peer is asked for. */
+export const windowChunksLimited = 1;
+/** How long a peer that was just linked has for its first words, before the origin is asked instead. */
+export const helloMsMax = 1_500;
+/** How often peers are looked for while something is missing, also without news from the directory. */
+export const findMs = 2_000;

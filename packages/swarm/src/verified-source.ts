@@ -4,7 +4,7 @@ import type { Manifest, ManifestFile, ManifestHash, ShardEntry, ShardId } from '
 import { OutOfMemoryError, SourceError } from './errors.ts';
 import { retrying, type RetryLimits } from './retry.ts';
 import { checkSha256 } from './sha256.ts';
-import type { ShardOptions, ShardSource, SourceOptions } from './shard-source.ts';
+import type { ManifestOptions, ShardOptions, ShardSource, SourceOptions } from './shard-source.ts';
 
 export interface RawRead {
   /** `<manifest hash>/<file>`. */
@@ -13,6 +13,8 @@ export interface RawRead {
   readonly start: number;
   /** One past the last byte of the file; absent where its length is not known. */
   readonly end?: number;
+  /** One past the last byte that is wanted; the end of the file when absent. */
+  readonly until?: number;
   /** A try after a failure: caches on the way are not to be asked. */
   readonly again: boolean;
   readonly signal: AbortSignal | undefined;
@@ -37,13 +39,19 @@ class VerifiedSource implements ShardSource {
     this.#retryLimits = retryLimits;
   }
 
-  async manifest(hash: ManifestHash, { signal }: SourceOptions = {}) {
+  async manifest(hash: ManifestHash, { signal, publisher }: ManifestOptions = {}) {
     const path = `${hash}/${protocol.manifestFileName}`;
     return this.#retrying(signal, async (again) => {
       const bytesMax = protocol.limits.manifestBytesMax;
       const bytes = await collect(this.#files.read({ path, start: 0, again, signal }), { path, bytesMax });
       const manifest = protocol.decodeManifest(bytes, hash);
       this.#hashes.set(manifest, hash);
+      if (publisher !== undefined) {
+        const signaturePath = `${hash}/${protocol.manifestSignatureFileName}`;
+        const parts = this.#files.read({ path: signaturePath, start: 0, again, signal });
+        const signature = await collect(parts, { path: signaturePath, bytesMax: protocol.manifestSignatureBytes });
+        protocol.verifyManifestSignature(hash, signature, publisher);
+      }
       return { manifest, bytes };
     });
   }
@@ -105,8 +113,8 @@ function tooLong(path: string, bytesMax: number): SourceError {
   return new SourceError({ failure: 'too-long', path, transient: false }, detail);
 }
 
-/** The whole of a small file. */
-async function collect(
+/** The whole of something small. @throws SourceError too-long */
+export async function collect(
   parts: AsyncIterable<Uint8Array>,
   { path, bytesMax }: { path: string; bytesMax: number },
 ): Promise<Uint8Array<ArrayBuffer>> {

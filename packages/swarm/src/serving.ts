@@ -1,0 +1,137 @@
+/** What one peer asked of us: a bounded line of requests, served one at a time, part by part, as fast as the link takes. */
+import type { ChunkRequest, RejectReason, ShardChunk } from './exchange-frames.ts';
+import * as limits from './limits.ts';
+import type { RateMeter } from './rate-meter.ts';
+import type { SwarmClock } from './swarm-clock.ts';
+import type { TokenBucket } from './token-bucket.ts';
+
+/** Where a request leads: what to read, and how many bytes that has. */
+export interface Served {
+  /** Names the chunk among all models, so that a chunk that is asked for in pieces is read once. */
+  readonly key: string;
+  readonly bytes: number;
+  readonly read: () => Promise<Uint8Array | undefined>;
+}
+
+export interface ServingParts {
+  readonly clock: SwarmClock;
+  /** Resolves when the link has room for more. */
+  readonly sendPart: (id: number, offset: number, bytes: Uint8Array) => Promise<void>;
+  readonly reject: (id: number, reason: RejectReason) => void;
+  /** @returns a reason where the request cannot be served */
+  readonly find: (slot: number, at: ShardChunk) => Served | RejectReason;
+  /** Shared by all links. */
+  readonly upload: TokenBucket;
+  readonly taken: RateMeter;
+  readonly onSent: (bytes: number) => void;
+  /** The peer was refused too often in a row. */
+  readonly onFlood: () => void;
+}
+
+interface Waiting {
+  readonly request: ChunkRequest;
+  readonly served: Served;
+}
+
+export class Serving {
+  readonly #parts: ServingParts;
+  readonly #waiting: Waiting[] = [];
+  readonly #abort = new AbortController();
+  #isOpenToPeer = false;
+  #isServing = false;
+  /** The one that is being sent, and whether it was cancelled meanwhile. */
+  #current: { readonly id: number; cancelled: boolean } | undefined;
+  #refusals = 0;
+  #lastRead: { readonly key: string; readonly bytes: Uint8Array } | undefined;
+
+  constructor(parts: ServingParts) {
+    this.#parts = parts;
+  }
+
+  get isOpenToPeer(): boolean {
+    return this.#isOpenToPeer;
+  }
+
+  add(request: ChunkRequest): void {
+    const served = this.#parts.find(request.slot, request);
+    if (typeof served === 'string') return this.#refuse(request.id, served);
+    if (request.offset + request.bytes > served.bytes) return this.#refuse(request.id, 'outside');
+    if (!this.#isOpenToPeer) return this.#refuse(request.id, 'choked');
+    if (this.#waiting.length >= limits.requestsWaitingMax) return this.#refuse(request.id, 'too-many');
+    this.#waiting.push({ request, served });
+    void this.#serve();
+  }
+
+  cancel(id: number): void {
+    const place = this.#waiting.findIndex(({ request }) => request.id === id);
+    if (place >= 0) this.#waiting.splice(place, 1);
+    else if (this.#current?.id === id) this.#current.cancelled = true;
+  }
+
+  open(): void {
+    this.#isOpenToPeer = true;
+    this.#refusals = 0;
+  }
+
+  /** What waits is rejected; what is being sent is finished, because most of it may be there. */
+  choke(): void {
+    this.#isOpenToPeer = false;
+    for (const { request } of this.#waiting.splice(0)) this.#parts.reject(request.id, 'choked');
+  }
+
+  stop(): void {
+    this.#isOpenToPeer = false;
+    this.#waiting.length = 0;
+    this.#abort.abort(new Error('the link ended'));
+  }
+
+  #refuse(id: number, reason: RejectReason): void {
+    if (this.#abort.signal.aborted) return;
+    this.#refusals++;
+    if (this.#refusals > limits.refusalsMax) this.#parts.onFlood();
+    else this.#parts.reject(id, reason);
+  }
+
+  async #serve(): Promise<void> {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) await this.#send(next);
+    } catch {
+      // The link ended: whoever listens to its end hears of that.
+    } finally {
+      this.#isServing = false;
+      this.#current = undefined;
+      if (this.#waiting.length === 0) this.#lastRead = undefined;
+    }
+  }
+
+  async #send({ request, served }: Waiting): Promise<void> {
+    const { id, offset, bytes } = request;
+    const current = { id, cancelled: false };
+    this.#current = current;
+    const chunk = await this.#read(served);
+    if (typeof chunk === 'string') return this.#refuse(id, chunk);
+    const end = offset + bytes;
+    for (let at = offset; at < end && !current.cancelled; at += limits.partBytesMax) {
+      const part = chunk.subarray(at, Math.min(at + limits.partBytesMax, end));
+      await this.#parts.upload.take(part.byteLength, this.#abort.signal);
+      await this.#parts.sendPart(id, at, part);
+      this.#parts.taken.add(part.byteLength, this.#parts.clock.now());
+      this.#parts.onSent(part.byteLength);
+    }
+    this.#refusals = 0;
+  }
+
+  async #read({ key, bytes, read }: Served): Promise<Uint8Array | RejectReason> {
+    if (this.#lastRead?.key === key) return this.#lastRead.bytes;
+    try {
+      const chunk = await read();
+      if (chunk?.byteLength !== bytes) return 'not-held';
+      this.#lastRead = { key, bytes: chunk };
+      return chunk;
+    } catch {
+      return 'unreadable';
+    }
+  }
+}
