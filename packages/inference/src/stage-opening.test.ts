@@ -4,6 +4,7 @@ import { openDirectRoute } from './direct-route.ts';
 import { StageLostError, StageRefusedError } from './errors.ts';
 import { createMemoryPool, poolManifest, SummingRunner, testIdentity, type MemoryPool } from './memory-pool.suite.ts';
 import type { Route } from './route.ts';
+import { createStageLinks } from './stage-links.ts';
 import * as limits from './limits.ts';
 
 // A client waits this long for stages that never answer.
@@ -102,6 +103,30 @@ describe('opening sessions at a stage', () => {
     await vi.waitUntil(() => runner.opening === limits.sessionsOpeningPerLinkMax + 1);
     runner.letGo();
     expect((await route).alive).toBe(true);
+  });
+
+  it('S19: who holds more than half of the memory gives way to others, what it used longest ago first', async () => {
+    const runner = new SummingRunner({ first: 0, last: 2 }, width, 4);
+    const of = await poolOf([runner]);
+    const greedy: Route[] = [];
+    for (let i = 0; i < 4; i++) greedy.push(await routeOver(of, of.client));
+    const step = { position: 0, tokens: 1, hidden: row, wants: 'last' } as const;
+    // All are in use: the engine would end none.
+    for (const route of [greedy[2], greedy[0], greedy[1], greedy[3]])
+      await route.step({ ...step, hidden: row.slice() });
+    const others: Route[] = [];
+    for (const number of [52, 53]) {
+      const identity = testIdentity(number);
+      const links = createStageLinks(of.network.peer(identity));
+      others.push(await routeOver(of, { identity, links }));
+    }
+    expect(others.map(({ alive }) => alive)).toEqual([true, true]);
+    await vi.waitUntil(() => greedy.filter(({ alive }) => !alive).length === 2);
+    expect(greedy.map(({ alive }) => alive)).toEqual([false, true, false, true]);
+    // Half is its share: a third finds the stage busy, as it would any.
+    const identity = testIdentity(54);
+    const third = routeOver(of, { identity, links: createStageLinks(of.network.peer(identity)) });
+    await expect(third).rejects.toMatchObject({ reason: 'busy' });
   });
 
   it('a stage that never answers an opening is named, so that another can be tried', async () => {

@@ -16,6 +16,7 @@ import {
   type SessionId,
   type Step,
 } from '@unfed/protocol';
+import { sessionToEnd } from './cache-share.ts';
 import { StageProtocolError, StepTimeoutError } from './errors.ts';
 import { packHidden, unpackHidden } from './hidden-states.ts';
 import * as limits from './limits.ts';
@@ -59,7 +60,9 @@ interface Session {
   /** Where results go: the next stage, or the opener. */
   readonly next: Link;
   readonly nextIsStage: boolean;
+  readonly positionsMax: number;
   readonly steps: StepQueue;
+  lastUsedMs: number;
 }
 
 export function createStageService(options: StageServiceOptions): StageService {
@@ -85,7 +88,7 @@ class Stage implements StageService, StageServer {
     this.#openings = new SessionOpenings({
       ...options,
       held: this.#sessions,
-      reserve: ({ session, positionsMax }) => this.#watch.ask(options.runner.open(session, positionsMax)),
+      reserve: (frame, opener) => this.#reserve(frame, opener),
     });
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#unserve = options.links.serve(this);
@@ -124,7 +127,7 @@ class Stage implements StageService, StageServer {
     this.#unserve();
     const error = new StageProtocolError('busy', 'the volunteer stopped serving');
     this.#openings.stop(error);
-    for (const session of [...this.#sessions.values()]) this.#end(session, error);
+    for (const session of [...this.#sessions.values()]) void this.#end(session, error);
   }
 
   onOpen(frame: OpenFrame, link: Link): void {
@@ -133,7 +136,7 @@ class Stage implements StageService, StageServer {
 
   onClose(id: SessionId, link: Link): void {
     const session = this.#sessions.get(id);
-    if (session?.opener === link) this.#end(session);
+    if (session?.opener === link) void this.#end(session);
     this.#openings.close(id, link);
   }
 
@@ -147,11 +150,12 @@ class Stage implements StageService, StageServer {
     if (link.peer !== session.previous) return;
     const refusal = this.#refusal(step);
     if (refusal !== undefined) {
-      this.#end(session, refusal);
+      void this.#end(session, refusal);
       return;
     }
-    const full = session.steps.push({ step, link, arrivedMs: this.#nowMs() });
-    if (full !== undefined) this.#end(session, new StageProtocolError('busy', full));
+    session.lastUsedMs = this.#nowMs();
+    const full = session.steps.push({ step, link, arrivedMs: session.lastUsedMs });
+    if (full !== undefined) void this.#end(session, new StageProtocolError('busy', full));
   }
 
   #refusal({ tokens, payload, precision }: Step): StageProtocolError | undefined {
@@ -166,9 +170,9 @@ class Stage implements StageService, StageServer {
   onLinkClosed(link: Link): void {
     this.#openings.closeAllOf(link);
     for (const session of [...this.#sessions.values()]) {
-      if (session.opener === link) this.#end(session);
+      if (session.opener === link) void this.#end(session);
       else if (session.next === link || link.peer === session.previous) {
-        this.#end(session, new StageProtocolError('neighbour-left', 'a neighbouring stage left'));
+        void this.#end(session, new StageProtocolError('neighbour-left', 'a neighbouring stage left'));
       }
     }
   }
@@ -181,6 +185,8 @@ class Stage implements StageService, StageServer {
         previous: frame.previous ?? opener.peer,
         next,
         nextIsStage: frame.next !== null,
+        positionsMax: frame.positionsMax,
+        lastUsedMs: this.#nowMs(),
         steps: new StepQueue(this.#budget, {
           compute: (queued) => this.#compute(session, queued),
           deliver: (result) => this.#deliver(session, result),
@@ -192,13 +198,23 @@ class Stage implements StageService, StageServer {
     await opener.send(encodeControl({ kind: 'opened', session: frame.session }));
   }
 
-  #end(session: Session, error?: Error): void {
-    if (!this.#sessions.delete(session.id)) return;
+  /** Where there is no room, sessions of whoever holds more than its share end, until there is. */
+  async #reserve({ session, positionsMax }: OpenFrame, opener: Link): Promise<'opened' | 'busy'> {
+    for (;;) {
+      const room = await this.#watch.ask(this.#options.runner.open(session, positionsMax));
+      const over = room === 'busy' ? sessionToEnd(this.#sessions.values(), opener) : undefined;
+      if (over === undefined) return room;
+      await this.#end(over, new StageProtocolError('busy', 'others wait, and more than half of the memory was yours'));
+    }
+  }
+
+  #end(session: Session, error?: Error): Promise<void> {
+    if (!this.#sessions.delete(session.id)) return Promise.resolve();
     session.steps.clear();
     if (error !== undefined) sendFailed(session.opener, session.id, error);
-    // What the runner cannot free, it frees when it is disposed of.
-    void this.#options.runner.close(session.id).catch(() => undefined);
     this.#changed();
+    // What the runner cannot free, it frees when it is disposed of.
+    return this.#options.runner.close(session.id).catch(() => undefined);
   }
 
   async #compute(session: Session, { step, arrivedMs }: QueuedStep): Promise<Uint8Array | undefined> {
@@ -217,7 +233,7 @@ class Stage implements StageService, StageServer {
       this.#count(tokens, this.#nowMs() - startMs);
       return resultFrame(step, { result, width, spentMs: this.#nowMs() - arrivedMs });
     } catch (error) {
-      this.#end(session, asError(error));
+      void this.#end(session, asError(error));
       return undefined;
     }
   }
@@ -226,11 +242,11 @@ class Stage implements StageService, StageServer {
   async #deliver(session: Session, frame: Uint8Array): Promise<void> {
     if (this.#sessions.get(session.id) !== session) return;
     const late = new StepTimeoutError(limits.stepMsMax, 'handing a result on');
-    const timer = setTimeout(() => this.#end(session, late), limits.stepMsMax);
+    const timer = setTimeout(() => void this.#end(session, late), limits.stepMsMax);
     try {
       await session.next.send(frame);
     } catch (error) {
-      this.#end(session, asError(error));
+      void this.#end(session, asError(error));
     } finally {
       clearTimeout(timer);
     }
