@@ -1,15 +1,19 @@
 import type { SpanRunner } from '@unfed/engine/node';
 import { NoRouteError, PromptTooLongError, StageLostError } from '@unfed/inference';
 import type { MemoryPool } from '@unfed/inference/suites';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { assistant, DemoChats, textOf, user, type Cut } from './demo-chats.suite.ts';
 import * as limits from './limits.ts';
+import type { AnswerEvent } from './peer.ts';
 
 let chats: DemoChats;
 beforeAll(async () => {
   chats = await DemoChats.load();
 }, 120_000);
-afterEach(() => chats.closeAll());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await chats.closeAll();
+});
 afterAll(() => chats.dispose());
 
 const chatOver = (spans: Cut, delayMs = 0) => chats.over(spans, { delayMs });
@@ -62,18 +66,20 @@ describe('chat', () => {
     const ghosts = 2 * limits.routeAttemptsMax - 1;
     const { chat, pool } = await chatOver(Array.from({ length: ghosts + 1 }, () => [0, 8]));
     for (const { identity } of pool.stages.slice(0, ghosts)) pool.network.cut(pool.client.identity.peer, identity.peer);
-    const ask = async (): Promise<number> => {
-      let tries = 0;
+    // Of equals, the first is drawn: the ghosts.
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const tries: number[] = [];
+    for (let answer = 0; answer < 4; answer++) {
       chat.close();
-      const answer = chat.answer([user('What is the capital of France?')]);
-      await textOf(answer, (event) => {
-        if (event.kind === 'progress' && event.stage === 'connecting') tries++;
-      });
-      return tries;
-    };
-    // Whichever was drawn: the ghosts fail two answers at most, and then no more.
-    for (let answer = 1; answer <= 2; answer++) await ask().catch(() => undefined);
-    for (let answer = 1; answer <= 3; answer++) expect(await ask()).toBe(1);
+      tries.push(0);
+      const count = (event: AnswerEvent) => {
+        if (event.kind === 'progress' && event.stage === 'connecting') tries[answer]++;
+      };
+      const text = textOf(chat.answer([user('What is the capital of France?')]), count).then((end) => end.text);
+      if (answer === 0) await expect(text).rejects.toThrow(StageLostError);
+      else expect(await text).toBe('The capital of France is Paris.');
+    }
+    expect(tries).toEqual([limits.routeAttemptsMax, limits.routeAttemptsMax, 1, 1]);
   });
 
   it('a stage that leaves mid-answer ends it with an error that names it; what was given out was right', async () => {
