@@ -82,7 +82,6 @@ class StallWatch {
   readonly #controller = new AbortController();
   readonly #read: RawRead;
   readonly #stallMsMax: number;
-  readonly #ended: Promise<never>;
   // Not AbortSignal.any: in Node 20 its signal may be collected as garbage before it fires.
   readonly #onAbort = (): void => this.#controller.abort(this.#read.signal?.reason);
 
@@ -90,11 +89,6 @@ class StallWatch {
     this.#read = read;
     this.#stallMsMax = stallMsMax;
     this.signal = this.#controller.signal;
-    // Raced with every step: a read of Node 20's fetch may stay pending when its request is aborted.
-    this.#ended = new Promise((_, reject) => {
-      this.signal.addEventListener('abort', () => reject(this.signal.reason as Error), { once: true });
-    });
-    this.#ended.catch(() => undefined);
     read.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
@@ -105,7 +99,7 @@ class StallWatch {
     const stalled = new SourceError({ failure: 'stalled', path, transient: true }, detail);
     const timer = setTimeout(() => this.#controller.abort(stalled), this.#stallMsMax);
     try {
-      return await Promise.race([step, this.#ended]);
+      return await this.#untilEnded(step);
     } catch (cause) {
       signal?.throwIfAborted();
       if (this.#controller.signal.aborted) throw stalled;
@@ -114,6 +108,20 @@ class StallWatch {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /**
+   * A read of Node 20's fetch may stay pending when its request is aborted. Not `Promise.race` with one promise for all
+   * reads: that keeps every part until the last has come.
+   */
+  #untilEnded<T>(step: Promise<T>): Promise<T> {
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(signal.reason as Error);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort);
+      step.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
   }
 
   /** Frees the connection when not all of it was read. */
