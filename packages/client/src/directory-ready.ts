@@ -1,6 +1,6 @@
 /** Before a relay has sent its directory, an absent peer means nothing: whoever decides by it waits for this first. */
 import type { Network } from '@unfed/network';
-import { asError } from '@unfed/protocol';
+import { asError, startDeadline } from '@unfed/protocol';
 import { RelayUnreachableError } from './errors.ts';
 import * as limits from './limits.ts';
 
@@ -11,21 +11,23 @@ export async function directoryReady(
 ): Promise<void> {
   const { directory } = network;
   if (directory.whole) return;
-  const timeout = AbortSignal.timeout(limits.directoryWaitMsMax);
-  const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-  both.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const unlisten = directory.onChange(() => {
-      if (!directory.whole) return;
-      unlisten();
-      resolve();
+  signal?.throwIfAborted();
+  const deadline = startDeadline(limits.directoryWaitMsMax, new Error('no directory came'), signal);
+  let unlisten = (): void => undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      unlisten = directory.onChange(() => {
+        if (directory.whole) resolve();
+      });
+      deadline.signal.addEventListener('abort', () => {
+        const { relayState } = network;
+        const detail = relayState.kind === 'retrying' ? relayState.error : 'no answer yet';
+        const unreachable = new RelayUnreachableError(limits.directoryWaitMsMax, detail);
+        reject(signal?.aborted === true ? asError(signal.reason) : unreachable);
+      });
     });
-    both.addEventListener('abort', () => {
-      unlisten();
-      const { relayState } = network;
-      const detail = relayState.kind === 'retrying' ? relayState.error : 'no answer yet';
-      const unreachable = new RelayUnreachableError(limits.directoryWaitMsMax, detail);
-      reject(signal?.aborted === true ? asError(signal.reason) : unreachable);
-    });
-  });
+  } finally {
+    unlisten();
+    deadline.end();
+  }
 }

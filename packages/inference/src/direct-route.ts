@@ -7,6 +7,7 @@ import {
   encodeControl,
   encodeStep,
   randomSessionId,
+  startDeadline,
   type ControlFrame,
   type Directory,
   type Link,
@@ -84,33 +85,42 @@ class DirectRoute implements Route, SessionClient {
     return !this.#closed && this.#failure === undefined;
   }
 
-  async open({ links, directory, manifest, signal }: DirectRouteOptions): Promise<void> {
-    const timeout = AbortSignal.timeout(limits.routeOpenMsMax);
-    const both = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  async open(options: DirectRouteOptions): Promise<void> {
+    const { signal } = options;
+    const late = new StepTimeoutError(limits.routeOpenMsMax, 'opening the route');
+    const deadline = startDeadline(limits.routeOpenMsMax, late, signal);
+    try {
+      this.#links.push(...(await this.#dial(options, deadline.signal)));
+      // A stage may leave while another is dialled.
+      if (this.#failure !== undefined) throw this.#failure;
+      const answered = new Promise<void>((resolve, reject) => {
+        this.#onOpened = resolve;
+        this.#onFailedOpen = reject;
+        deadline.signal.addEventListener('abort', () => {
+          const silent = this.hops.find(({ peer }) => !this.#opened.has(peer)) ?? this.#lastHop;
+          const lost = new StageLostError(silent.peer, silent.span, { cause: late });
+          reject(signal?.aborted === true ? asError(signal.reason) : lost);
+        });
+      });
+      const frames = this.hops.map((hop, i) => this.#send(i, this.#openFrame(i, options.manifest), hop));
+      await Promise.all([answered, ...frames]);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  /** @throws StageLostError naming the stage that cannot be reached, the caller's reason */
+  #dial({ links, directory, signal }: DirectRouteOptions, inTime: AbortSignal): Promise<Link[]> {
     const addresses = new Map(directory.announcements().map((a) => [a.peer, a.addresses]));
-    const dialled = this.hops.map(async (hop) => {
+    const dialled = this.hops.map(async ({ peer, span }) => {
       try {
-        return await links.open(hop.peer, { addresses: addresses.get(hop.peer) ?? [], signal: both });
+        return await links.open(peer, { addresses: addresses.get(peer) ?? [], signal: inTime });
       } catch (cause) {
         signal?.throwIfAborted();
-        throw new StageLostError(hop.peer, hop.span, { cause });
+        throw new StageLostError(peer, span, { cause });
       }
     });
-    this.#links.push(...(await Promise.all(dialled)));
-    // A stage may leave while another is dialled.
-    if (this.#failure !== undefined) throw this.#failure;
-    const answered = new Promise<void>((resolve, reject) => {
-      this.#onOpened = resolve;
-      this.#onFailedOpen = reject;
-      both.addEventListener('abort', () => {
-        const cause = new StepTimeoutError(limits.routeOpenMsMax, 'opening the route');
-        const silent = this.hops.find(({ peer }) => !this.#opened.has(peer)) ?? this.#lastHop;
-        reject(
-          signal?.aborted === true ? asError(signal.reason) : new StageLostError(silent.peer, silent.span, { cause }),
-        );
-      });
-    });
-    await Promise.all([answered, ...this.hops.map((hop, i) => this.#send(i, this.#openFrame(i, manifest), hop))]);
+    return Promise.all(dialled);
   }
 
   get #lastHop(): Hop {

@@ -1,6 +1,7 @@
 export * from './announcement.ts';
 export * from './architecture.ts';
 export * from './cbor.ts';
+export * from './deadline.ts';
 export * from './directory.ts';
 export * from './directory-frames.ts';
 export * from './errors.ts';
