@@ -15,3 +15,15 @@ export const rowBlockBytesMax = 8 << 20;
 export const heldTokensMax = 16;
 /** Tokens that top-p sorts at first; the whole vocabulary only where these do not reach its share. */
 export const samplerCandidates = 256;
+
+/** A chat template's source; the longest of known models are a third of this. */
+export const templateSourceCharsMax = 128 << 10;
+/** Operations of one rendering, seconds of them at most; so many characters of a text count as one. */
+export const templateWorkMax = 400_000;
+export const templateCharsPerWork = 256;
+/** A text that a template makes; one of a million tokens is about this long. */
+export const templateTextCharsMax = 4 << 20;
+/** Items of a list, and numbers, which become indents and the like. */
+export const templateItemsMax = 65_536;
+/** Of what a template itself says about its messages. */
+export const templateErrorCharsMax = 120;

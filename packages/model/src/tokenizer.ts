@@ -1,10 +1,10 @@
 /**
  * Text to tokens and back, and chats to prompts, as a model's tokenizer.json and tokenizer_config.json say.
- * Sole importer of @huggingface/tokenizers and @huggingface/jinja.
+ * Sole importer of @huggingface/tokenizers.
  */
-import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { DecodeError, errorText } from '@unfed/protocol';
+import { boundedTemplate } from './bounded-template.ts';
 import { ChatTemplateError } from './errors.ts';
 import { createStreamDecoder, type StreamDecoder } from './stream-decoder.ts';
 
@@ -97,11 +97,11 @@ function tokenText(token: unknown): string | undefined {
 
 /** Parsed at first use: a model without a template can still continue text. */
 function lazyTemplate(source: unknown): (variables: Record<string, unknown>) => string {
-  let template: Template | undefined;
+  let template: ReturnType<typeof boundedTemplate> | undefined;
   return (variables) => {
     try {
-      template ??= new Template(templateText(source));
-      return template.render(variables);
+      template ??= boundedTemplate(templateText(source));
+      return template(variables);
     } catch (cause) {
       if (cause instanceof ChatTemplateError) throw cause;
       throw new ChatTemplateError(errorText(cause).slice(0, 200), { cause });
