@@ -26,6 +26,31 @@ export class MemoryTooSmallError extends UnfedError {
   }
 }
 
+/** What was being fetched to be served was deleted meanwhile. */
+export class WeightsDeletedError extends UnfedError {
+  readonly code = 'weights-deleted';
+
+  constructor(model: string) {
+    super(`the pieces of ${model} were deleted while they were fetched; start again to fetch them anew`);
+  }
+}
+
+/** A manifest asks for more at the user's own machine than any that is meant for one. */
+export class EndsTooLargeError extends UnfedError {
+  readonly code = 'ends-too-large';
+  readonly bytes: number;
+  readonly bytesMax: number;
+
+  constructor(model: string, bytes: number, bytesMax: number) {
+    super(
+      `the ends of ${model} have ${Math.ceil(bytes / 2 ** 20)} MiB and at most ${Math.floor(bytesMax / 2 ** 20)} MiB are ` +
+        'fetched; choose a smaller model',
+    );
+    this.bytes = bytes;
+    this.bytesMax = bytesMax;
+  }
+}
+
 /** Anything that is not one of ours, so that pages always show a sentence. */
 export class UnexpectedError extends UnfedError {
   readonly code = 'unexpected';

@@ -40,3 +40,22 @@ export const changeEveryMs = 50;
 export const manifestsAskedMax = 64;
 /** A manifest that could not be had is asked for again after this long. */
 export const manifestRetryMs = 15_000;
+
+/** How often rates, seeds and the share of the line are looked at while chunks are exchanged. */
+export const weightsTickMs = 500;
+/** What the store holds is counted at most this often. */
+export const weightsCountMs = 400;
+/** Chunks of a peer without a disk. */
+export const memoryStoreBytesMax = 512 << 20;
+
+/** While steps of an answer pass, what chunks may take of the rate that they had before, each way. */
+export const bulkShare = 0.4;
+export const bulkBytesPerSecondMin = 256 << 10;
+export const bulkBytesPerSecondMax = 8 << 20;
+/** The same where no chunk has passed yet. */
+export const bulkBytesPerSecondUnknown = 2 << 20;
+/** A stage counts as busy for so long after a step. */
+export const stepLullMs = 2_000;
+
+/** Embedding, head and tokenizer that a chat fetches and holds. Models of 70 billion parameters stay below. */
+export const endsBytesMax = 4 * 1024 ** 3;

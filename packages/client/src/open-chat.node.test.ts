@@ -3,9 +3,12 @@ import type { Engine, Ends } from '@unfed/engine/node';
 import { createMemoryPool } from '@unfed/inference/suites';
 import { ensureDemoModel } from '@unfed/model/node';
 import type { Network } from '@unfed/network';
-import type { Manifest, ManifestHash } from '@unfed/protocol';
+import { DecodeError, type Manifest, type ManifestHash } from '@unfed/protocol';
+import type { ShardSource } from '@unfed/swarm';
 import { folderSource } from '@unfed/swarm/node';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { EndsTooLargeError } from './errors.ts';
+import * as limits from './limits.ts';
 import { PeerPenalties } from './peer-penalties.ts';
 import { openChat, type OpenChatParts } from './open-chat.ts';
 
@@ -43,6 +46,15 @@ function partsOf(loadEnds: () => Promise<Ends>) {
   return { parts, engines, abort };
 }
 
+/** A source of this manifest, whose every file is `file`; without it, nothing may be fetched. */
+function saying(of: Manifest, file?: Uint8Array): ShardSource {
+  const fetched = async (): Promise<Uint8Array> => {
+    if (file === undefined) throw new Error('nothing is to be fetched');
+    return file;
+  };
+  return { manifest: async () => ({ manifest: of, bytes: new Uint8Array() }), file: fetched, shard: fetched };
+}
+
 const ends: Ends = {
   embed: async () => new Float32Array(),
   logits: async () => new Float32Array(),
@@ -50,6 +62,21 @@ const ends: Ends = {
 };
 
 describe('opening a chat', () => {
+  it('ends larger than the limit are refused before anything of them is fetched', async () => {
+    const { parts, engines } = partsOf(async () => ends);
+    const tokenizer = { ...manifest.tokenizer, bytes: limits.endsBytesMax };
+    const opened = openChat({ ...parts, source: saying({ ...manifest, tokenizer }) }, hash, () => undefined);
+    await expect(opened).rejects.toThrow(EndsTooLargeError);
+    expect(engines.started).toBe(0);
+  });
+
+  it('a tokenizer that is no JSON is a typed error', async () => {
+    const { parts, engines } = partsOf(async () => ends);
+    const source = saying(manifest, new TextEncoder().encode('<!doctype html>'));
+    await expect(openChat({ ...parts, source }, hash, () => undefined)).rejects.toThrow(DecodeError);
+    expect(engines.started).toBe(0);
+  });
+
   it('ends that cannot be loaded give their engine back: every try would keep one else', async () => {
     const { parts, engines } = partsOf(() => Promise.reject(new Error('the seed is gone')));
     await expect(openChat(parts, hash, () => undefined)).rejects.toThrow('the seed is gone');

@@ -1,9 +1,20 @@
 /** Makes a model ready for asking: manifest, tokenizer and the ends, each checked, on an engine of their own. */
 import type { Backend } from '@unfed/engine';
 import { checkManifestSizes, loadTokenizer } from '@unfed/model';
-import type { Manifest, ManifestHash } from '@unfed/protocol';
+import {
+  DecodeError,
+  embeddingShard,
+  headShard,
+  manifestFileNames,
+  shardEntry,
+  type Manifest,
+  type ManifestFile,
+  type ManifestHash,
+} from '@unfed/protocol';
 import type { ShardSource } from '@unfed/swarm';
 import { createChat, type ChatParts, type OpenChat } from './chat.ts';
+import { EndsTooLargeError } from './errors.ts';
+import * as limits from './limits.ts';
 import type { Platform } from './platform.ts';
 
 export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links' | 'penalties'> {
@@ -14,7 +25,10 @@ export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links' | 'pe
   readonly signal: AbortSignal;
 }
 
-/** @throws what the source and the engine throw, ManifestSizeError, DecodeError, the signal's reason; nothing stays loaded */
+/**
+ * @throws what the source and the engine throw, ManifestSizeError, EndsTooLargeError, DecodeError, the signal's reason;
+ * nothing stays loaded
+ */
 export async function openChat(
   { platform, source, endsBackend, signal, ...parts }: OpenChatParts,
   hash: ManifestHash,
@@ -23,6 +37,7 @@ export async function openChat(
   onProgress('reading what the model is made of', 0);
   const { manifest } = await source.manifest(hash, { signal });
   checkManifestSizes(manifest);
+  checkEndsSize(manifest);
   const tokenizer = loadTokenizer(await tokenizerFiles(source, manifest, signal));
   onProgress('starting the runtime', 0.1);
   const engine = await platform.createEngine({ backend: endsBackend, signal });
@@ -47,9 +62,23 @@ export async function openChat(
   }
 }
 
+/** Before anything of them is fetched. */
+function checkEndsSize(manifest: Manifest): void {
+  const files = (Object.keys(manifestFileNames) as ManifestFile[]).map((file) => manifest[file]?.bytes ?? 0);
+  const shards = [embeddingShard, headShard].map((id) => shardEntry(manifest, id).bytes);
+  const bytes = [...files, ...shards].reduce((sum, size) => sum + size, 0);
+  if (bytes > limits.endsBytesMax) throw new EndsTooLargeError(manifest.name, bytes, limits.endsBytesMax);
+}
+
 async function tokenizerFiles(source: ShardSource, manifest: Manifest, signal: AbortSignal) {
-  const json = async (file: 'tokenizer' | 'tokenizerConfig' | 'generationConfig'): Promise<unknown> =>
-    JSON.parse(new TextDecoder().decode(await source.file(manifest, file, { signal })));
+  const json = async (file: ManifestFile): Promise<unknown> => {
+    const text = new TextDecoder().decode(await source.file(manifest, file, { signal }));
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new DecodeError(manifestFileNames[file], 'JSON', JSON.stringify(text.slice(0, 40)), { cause });
+    }
+  };
   const [tokenizerJson, tokenizerConfig, generationConfig] = await Promise.all([
     json('tokenizer'),
     json('tokenizerConfig'),
