@@ -33,6 +33,16 @@ describe('chat', () => {
     expect(pool.stages[0].service.sessions).toBe(1);
   });
 
+  it('closed while it answers, it keeps no session at the stages', async () => {
+    const { chat, pool } = await chatOver([[0, 8]]);
+    const [{ service }] = pool.stages;
+    let tokens = 0;
+    await textOf(chat.answer([user('What is the capital of France?')]), ({ kind }) => {
+      if (kind === 'text' && ++tokens === 3) chat.close();
+    });
+    await vi.waitUntil(() => service.sessions === 0);
+  });
+
   it('a session that a stage gave up between turns is opened again, unseen', async () => {
     const { chat, runners, pool } = await chatOver([
       [0, 4],

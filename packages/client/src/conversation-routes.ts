@@ -51,6 +51,7 @@ export class ConversationRoutes {
   readonly #positionsMax: number;
   #kept: Conversation | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
 
   /** @param positionsMax the longest session */
   constructor(parts: RouteParts, positionsMax: number) {
@@ -88,10 +89,10 @@ export class ConversationRoutes {
   /** Gives a conversation back after its turn, for the next. */
   keep(conversation: Conversation): void {
     if (!conversation.route.alive) return;
-    this.#kept?.route.close();
-    clearTimeout(this.#idle);
+    this.#giveBack();
     this.#kept = conversation;
-    this.#idle = setTimeout(() => this.close(), limits.routeIdleMsMax);
+    if (this.#closed) this.#giveBack();
+    else this.#idle = setTimeout(() => this.#giveBack(), limits.routeIdleMsMax);
   }
 
   /** Remembers a failure; a peer that is known to have failed is not used again for this answer. */
@@ -121,7 +122,13 @@ export class ConversationRoutes {
     }
   }
 
+  /** Nothing is kept from here on; an answer under way ends its route when it is over. */
   close(): void {
+    this.#closed = true;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
     clearTimeout(this.#idle);
     this.#kept?.route.close();
     this.#kept = undefined;
