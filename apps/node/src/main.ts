@@ -2,10 +2,7 @@
 import { createPeer, type NetworkView, type Peer, type RelayInfo } from '@unfed/client/node';
 import { errorText, manifestHash, spanText } from '@unfed/protocol';
 import { help, readOptions, type NodeOptions } from './options.ts';
-
-/** How long the relay may be away at the start before this gives up, ms. */
-const relayWaitMsMax = 60_000;
-const relayRetryMs = 500;
+import { fetchRelayInfo } from './relay-info.ts';
 
 interface Serving {
   readonly relay: RelayInfo;
@@ -73,22 +70,6 @@ async function until(peer: Peer, done: (network: NetworkView) => boolean, signal
     };
     signal.addEventListener('abort', finish, { once: true });
   });
-}
-
-/** @throws Error when the relay does not answer in time */
-async function fetchRelayInfo(url: string, signal: AbortSignal): Promise<RelayInfo> {
-  const deadlineMs = Date.now() + relayWaitMsMax;
-  for (;;) {
-    try {
-      const response = await fetch(`${url}/relay.json`, { signal });
-      if (!response.ok) throw new Error(`HTTP ${response.status}`);
-      return (await response.json()) as RelayInfo;
-    } catch (cause) {
-      signal.throwIfAborted();
-      if (Date.now() > deadlineMs) throw new Error(`no relay answers at ${url}: ${errorText(cause)}`, { cause });
-      await new Promise((resolve) => setTimeout(resolve, relayRetryMs));
-    }
-  }
 }
 
 function say(line: string): void {

@@ -1,7 +1,6 @@
 /** Every limit of the page, with its unit last in the name. */
 
-/** `/relay.json` is a few hundred bytes; more is not a relay's answer. */
-export const relayInfoBytesMax = 65_536;
+/** Asking for `/relay.json`. */
 export const relayFetchTimeoutMs = 8_000;
 export const relayRetryFirstMs = 1_000;
 export const relayRetryMaxMs = 30_000;

@@ -57,5 +57,11 @@ export const bulkBytesPerSecondUnknown = 2 << 20;
 /** A stage counts as busy for so long after a step. */
 export const stepLullMs = 2_000;
 
+/** `/relay.json` is a few hundred characters; more than this is not a relay's answer. */
+export const relayInfoCharsMax = 65_536;
+export const relayInfoWordCharsMax = 1024;
+export const iceServersMax = 16;
+export const relayModelsMax = 256;
+
 /** Embedding, head and tokenizer that a chat fetches and holds. Models of 70 billion parameters stay below. */
 export const endsBytesMax = 4 * 1024 ** 3;
