@@ -2,10 +2,19 @@
  * Sessions on their way into a stage: who may open one, the link to the next stage, and the memory. Nothing is kept of
  * those that fail, or whose client leaves meanwhile.
  */
-import { spanText, type Link, type OpenFrame, type PeerId, type SessionId } from '@unfed/protocol';
+import type { SpanRunner } from '@unfed/engine';
+import {
+  spanText,
+  type Directory,
+  type Link,
+  type ManifestHash,
+  type OpenFrame,
+  type PeerId,
+  type SessionId,
+} from '@unfed/protocol';
 import { StageProtocolError, StepTimeoutError } from './errors.ts';
 import * as limits from './limits.ts';
-import type { StageServiceOptions } from './stage-service.ts';
+import type { StageLinks } from './stage-links.ts';
 
 /** Of a session that is open, what its openers' limits are counted by. */
 export interface HeldSession {
@@ -17,10 +26,11 @@ interface Opening extends HeldSession {
   readonly abort: AbortController;
 }
 
-export interface SessionOpeningsOptions extends Pick<
-  StageServiceOptions,
-  'links' | 'runner' | 'manifest' | 'directory'
-> {
+export interface SessionOpeningsOptions {
+  readonly links: Pick<StageLinks, 'self' | 'open'>;
+  readonly runner: SpanRunner;
+  readonly manifest: ManifestHash;
+  readonly directory: Directory;
   readonly held: ReadonlyMap<SessionId, HeldSession>;
   /** Takes the memory. */
   readonly reserve: (frame: OpenFrame, opener: Link) => Promise<'opened' | 'busy'>;

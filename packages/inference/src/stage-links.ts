@@ -6,7 +6,6 @@ import {
   decodeStageFrame,
   encodeControl,
   stageProtocol,
-  toWireError,
   type ControlFrame,
   type Link,
   type LinkOptions,
@@ -15,6 +14,7 @@ import {
   type SessionId,
   type StageFrame,
   type Step,
+  type WireError,
 } from '@unfed/protocol';
 import { loopbackLinks } from './loopback.ts';
 
@@ -125,9 +125,8 @@ export function createStageLinks(links: Links): StageLinks {
 }
 
 /** Tells the other end, where it still listens. */
-export function sendFailed(link: Link, session: SessionId, error: { code: string; message: string } | Error): void {
-  const wire = error instanceof Error ? toWireError(error) : error;
-  void link.send(encodeControl({ kind: 'failed', session, ...wire })).catch(() => {
+export function sendFailed(link: Link, session: SessionId, { code, message }: WireError): void {
+  void link.send(encodeControl({ kind: 'failed', session, code, message })).catch(() => {
     // The link is gone, and with it whoever would read this.
   });
 }

@@ -22,6 +22,7 @@ import { packHidden, unpackHidden } from './hidden-states.ts';
 import * as limits from './limits.ts';
 import { RunnerWatch } from './runner-watch.ts';
 import { SessionOpenings } from './session-openings.ts';
+import { stageFailure } from './stage-failure.ts';
 import { sendFailed, type StageLinks, type StageServer } from './stage-links.ts';
 import { StepBudget, StepQueue, type QueuedStep } from './step-queue.ts';
 
@@ -131,7 +132,7 @@ class Stage implements StageService, StageServer {
   }
 
   onOpen(frame: OpenFrame, link: Link): void {
-    this.#open(frame, link).catch((error: unknown) => sendFailed(link, frame.session, asError(error)));
+    this.#open(frame, link).catch((error: unknown) => sendFailed(link, frame.session, stageFailure(error)));
   }
 
   onClose(id: SessionId, link: Link): void {
@@ -144,7 +145,7 @@ class Stage implements StageService, StageServer {
     const session = this.#sessions.get(step.session);
     if (session === undefined) {
       const error = new StageProtocolError('unknown-session', 'this stage holds no such session');
-      sendFailed(link, step.session, error);
+      sendFailed(link, step.session, stageFailure(error));
       return;
     }
     if (link.peer !== session.previous) return;
@@ -211,7 +212,7 @@ class Stage implements StageService, StageServer {
   #end(session: Session, error?: Error): Promise<void> {
     if (!this.#sessions.delete(session.id)) return Promise.resolve();
     session.steps.clear();
-    if (error !== undefined) sendFailed(session.opener, session.id, error);
+    if (error !== undefined) sendFailed(session.opener, session.id, stageFailure(error));
     this.#changed();
     // What the runner cannot free, it frees when it is disposed of.
     return this.#options.runner.close(session.id).catch(() => undefined);
