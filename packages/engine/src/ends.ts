@@ -18,7 +18,7 @@ interface EndsSpec {
 export async function loadEnds(
   runtime: Runtime,
   spec: EndsSpec,
-  { shards, ...options }: LoadOptions & { shards: ShardReader },
+  { shards, onDisposed, ...options }: LoadOptions & { shards: ShardReader; onDisposed?: () => void },
 ): Promise<OrtEnds> {
   const description = headGraph(spec.architecture, spec.quantization);
   const embeddingFile = { path: embeddingShard, shard: embeddingShard };
@@ -33,7 +33,7 @@ export async function loadEnds(
   options.onProgress?.(doing);
   const graph = { ...files, keptOutputs: description.outputs };
   const session = await createSession(runtime, graph, { doing, signal: options.signal });
-  return new OrtEnds({ runtime, spec, session, embedding });
+  return new OrtEnds({ runtime, spec, session, embedding, onDisposed });
 }
 
 interface OrtEndsInit {
@@ -41,19 +41,22 @@ interface OrtEndsInit {
   readonly spec: EndsSpec;
   readonly session: InferenceSession;
   readonly embedding: Uint8Array;
+  readonly onDisposed: (() => void) | undefined;
 }
 
 export class OrtEnds implements Ends {
   readonly #runtime: Runtime;
   readonly #spec: EndsSpec;
   readonly #session: InferenceSession;
+  readonly #onDisposed: (() => void) | undefined;
   #embedding: Uint8Array | null;
 
-  constructor({ runtime, spec, session, embedding }: OrtEndsInit) {
+  constructor({ runtime, spec, session, embedding, onDisposed }: OrtEndsInit) {
     this.#runtime = runtime;
     this.#spec = spec;
     this.#session = session;
     this.#embedding = embedding;
+    this.#onDisposed = onDisposed;
   }
 
   async embed(ids: readonly number[]): Promise<Float32Array> {
@@ -82,6 +85,7 @@ export class OrtEnds implements Ends {
   async dispose(): Promise<void> {
     if (this.#embedding === null) return;
     this.#embedding = null;
+    this.#onDisposed?.();
     await this.#runtime.mutex.run(() => this.#session.release());
   }
 }

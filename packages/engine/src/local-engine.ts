@@ -22,7 +22,8 @@ export class LocalEngine implements Engine {
 
   async loadSpan(spec: SpanSpec, shards: ShardReader, options: LoadOptions = {}): Promise<SpanRunner> {
     this.#checkAlive();
-    const runner = await loadSpan(this.#runtime, spec, { shards, ...options });
+    const onDisposed = (): void => void this.#loaded.delete(runner);
+    const runner: SpanRunner = await loadSpan(this.#runtime, spec, { shards, onDisposed, ...options });
     this.#widths.set(runner, spec.architecture.width);
     this.#loaded.add(runner);
     return runner;
@@ -34,7 +35,8 @@ export class LocalEngine implements Engine {
     options: LoadOptions = {},
   ): Promise<Ends> {
     this.#checkAlive();
-    const ends = await loadEnds(this.#runtime, spec, { shards, ...options });
+    const onDisposed = (): void => void this.#loaded.delete(ends);
+    const ends: Ends = await loadEnds(this.#runtime, spec, { shards, onDisposed, ...options });
     this.#loaded.add(ends);
     return ends;
   }

@@ -74,7 +74,7 @@ export function asUnfed(doing: string, error: unknown): UnfedError {
 export async function loadSpan(
   runtime: Runtime,
   spec: SpanSpec,
-  options: LoadOptions & { shards: ShardReader; clock?: Clock },
+  options: LoadOptions & { shards: ShardReader; clock?: Clock; onDisposed?: () => void },
 ): Promise<OrtSpanRunner> {
   const { architecture, quantization, span } = spec;
   const doing = `loading layers ${spanText(span)} on ${runtime.backend}`;
@@ -86,7 +86,8 @@ export async function loadSpan(
   options.onProgress?.(doing);
   const keptOutputs = description.outputs;
   const session = await createSession(runtime, { ...files, keptOutputs }, { doing, signal: options.signal });
-  return new OrtSpanRunner({ runtime, spec, session, shape, weightBytes, clock: options.clock ?? machineClock });
+  const { clock = machineClock, onDisposed } = options;
+  return new OrtSpanRunner({ runtime, spec, session, shape, weightBytes, clock, onDisposed });
 }
 
 interface OrtSpanRunnerInit {
@@ -96,6 +97,7 @@ interface OrtSpanRunnerInit {
   readonly shape: KvShape;
   readonly weightBytes: number;
   readonly clock: Clock;
+  readonly onDisposed: (() => void) | undefined;
 }
 
 export class OrtSpanRunner implements SpanRunner {
@@ -107,6 +109,7 @@ export class OrtSpanRunner implements SpanRunner {
   readonly #session: InferenceSession;
   readonly #weightBytes: number;
   readonly #clock: Clock;
+  readonly #onDisposed: (() => void) | undefined;
   readonly #caches: KvCaches<KvMemory>;
   /** Reused by every step: a run reads them when it starts. */
   readonly #keysUpTo = Int32Array.of(0);
@@ -118,7 +121,7 @@ export class OrtSpanRunner implements SpanRunner {
   #stepsServed = 0;
   #positionsServed = 0;
 
-  constructor({ runtime, spec, session, shape, weightBytes, clock }: OrtSpanRunnerInit) {
+  constructor({ runtime, spec, session, shape, weightBytes, clock, onDisposed }: OrtSpanRunnerInit) {
     this.backend = runtime.backend;
     this.span = spec.span;
     this.#runtime = runtime;
@@ -127,6 +130,7 @@ export class OrtSpanRunner implements SpanRunner {
     this.#session = session;
     this.#weightBytes = weightBytes;
     this.#clock = clock;
+    this.#onDisposed = onDisposed;
     this.#keysUpToTensor = new runtime.Tensor('int32', this.#keysUpTo, [1]);
     this.#totalTensor = new runtime.Tensor('int32', this.#total, [1]);
     this.#caches = new KvCaches({
@@ -191,6 +195,7 @@ export class OrtSpanRunner implements SpanRunner {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#cancelSweep?.();
+    this.#onDisposed?.();
     await this.#runtime.mutex.run(async () => {
       this.#caches.closeAll();
       await this.#session.release();
