@@ -62,7 +62,7 @@ function expected(spans: readonly (readonly [number, number])[], inputs: readonl
 }
 
 describe('direct route', () => {
-  it('a step goes through every stage and comes back from the last', async () => {
+  it('S1, S8: a step goes through every stage and comes back from the last', async () => {
     const spans = [
       [0, 2],
       [2, 3],
@@ -73,7 +73,7 @@ describe('direct route', () => {
     expect([...result].filter((_, i) => i % width === 0)).toEqual(expected(spans, [1, 2, 3]));
   });
 
-  it('wants last: one row comes back, and later stages still saw every position', async () => {
+  it('S8: wants last: one row comes back, and later stages still saw every position', async () => {
     const spans = [
       [0, 2],
       [2, 4],
@@ -84,7 +84,7 @@ describe('direct route', () => {
     expect(next[0]).toBe(expected(spans, [1, 2, 3, 5])[3]);
   });
 
-  it('any cutting of the prompt into steps, several in flight, and any going back give what one step gives', async () => {
+  it('S5, S6: any cutting of the prompt into steps, several in flight, and any going back give what one step gives', async () => {
     const spans = [
       [0, 1],
       [1, 3],
@@ -113,7 +113,7 @@ describe('direct route', () => {
     );
   });
 
-  it('closing it ends the session at every stage', async () => {
+  it('S11: closing it ends the session at every stage', async () => {
     const of = poolOf([
       [0, 2],
       [2, 4],
@@ -126,7 +126,7 @@ describe('direct route', () => {
     expect(of.stages.map((stage) => stage.service.sessions)).toEqual([0, 0]);
   });
 
-  it('a client that leaves frees its sessions everywhere', async () => {
+  it('S11: a client that leaves frees its sessions everywhere', async () => {
     const of = poolOf([
       [0, 2],
       [2, 4],
@@ -138,7 +138,7 @@ describe('direct route', () => {
     expect(of.stages.map((stage) => (stage.runner as SummingRunner).sessions.size)).toEqual([0, 0]);
   });
 
-  it('a stage that leaves mid-step: the step fails by name, and the route is dead', async () => {
+  it('S12: a stage that leaves mid-step: the step fails by name, and the route is dead', async () => {
     const of = poolOf(
       [
         [0, 2],
@@ -157,7 +157,7 @@ describe('direct route', () => {
     );
   });
 
-  it('a stage without room refuses by name: busy', async () => {
+  it('S2: a stage without room refuses by name: busy', async () => {
     const of = poolOf([[0, 4]], { sessionsMax: 1 });
     await openRoute(of, 4);
     const second = openRoute(of, 4);
@@ -165,13 +165,13 @@ describe('direct route', () => {
     await expect(second).rejects.toMatchObject({ reason: 'busy' });
   });
 
-  it('one peer holds at most the limit of sessions at a stage', async () => {
+  it('S2: one peer holds at most the limit of sessions at a stage', async () => {
     const of = poolOf([[0, 4]]);
     for (let i = 0; i < limits.sessionsPerLinkMax; i++) await openRoute(of, 4);
     await expect(openRoute(of, 4)).rejects.toMatchObject({ reason: 'busy' });
   });
 
-  it('a page that serves layers answers its own chat through the loopback', async () => {
+  it('S15: a page that serves layers answers its own chat through the loopback', async () => {
     const runner = new SummingRunner({ first: 0, last: 2 }, width);
     pool = createMemoryPool([runner], { width, seed: 2, delayMs: 0, jitterMs: 0, lossRate: 0 });
     const [stage] = pool.stages;
@@ -185,7 +185,7 @@ describe('direct route', () => {
 });
 
 describe('stage service against hostile peers', () => {
-  it('steps of a session from anyone but its previous hop change nothing', async () => {
+  it('S7: steps of a session from anyone but its previous hop change nothing', async () => {
     const of = poolOf([
       [0, 2],
       [2, 4],
@@ -219,7 +219,7 @@ describe('stage service against hostile peers', () => {
     expect((second.runner as SummingRunner).stepsServed).toBe(1);
   });
 
-  it('another model, another span, a next that nobody announced: refused with a typed reason', async () => {
+  it('S2, S3, S14: another model, another span, a next that nobody announced: refused with a typed reason', async () => {
     const of = poolOf([[0, 4]]);
     await announced(of);
     const peer = of.stages[0].identity.peer;
@@ -268,7 +268,7 @@ describe('stage service against hostile peers', () => {
     expect(await failed).toBe('unknown-session');
   });
 
-  it('any bytes on a link end the link at worst, never the stage', async () => {
+  it('S13: any bytes on a link end the link at worst, never the stage', async () => {
     const of = poolOf([[0, 4]]);
     const route = await openRoute(of, 4);
     await fc.assert(

@@ -56,7 +56,7 @@ const open = { kind: 'open', manifest: poolManifest, first: 0, last: 2, position
 const row = Float32Array.of(1, 1, 1, 1);
 
 describe('opening sessions at a stage', () => {
-  it('a session that its client closes, or leaves, while it opens is not kept', async () => {
+  it('S11: a session that its client closes, or leaves, while it opens is not kept', async () => {
     const runner = new SlowRunner({ first: 0, last: 2 }, width);
     const of = await poolOf([runner]);
     const [{ identity, service }] = of.stages;
@@ -75,7 +75,7 @@ describe('opening sessions at a stage', () => {
     expect([service.sessions, runner.sessions.size]).toEqual([0, 0]);
   });
 
-  it('a stage that stops while a session opens keeps none', async () => {
+  it('S12: a stage that stops while a session opens keeps none', async () => {
     const runner = new SlowRunner({ first: 0, last: 2 }, width);
     const of = await poolOf([runner]);
     const [{ service }] = of.stages;
@@ -88,7 +88,7 @@ describe('opening sessions at a stage', () => {
     expect([service.sessions, runner.sessions.size]).toEqual([0, 0]);
   });
 
-  it('one peer opens a few at once, and others still get in', async () => {
+  it('S2: one peer opens a few at once, and others still get in', async () => {
     const runner = new SlowRunner({ first: 0, last: 2 }, width);
     const of = await poolOf([runner]);
     const [{ identity }] = of.stages;
@@ -129,7 +129,7 @@ describe('opening sessions at a stage', () => {
     await expect(third).rejects.toMatchObject({ reason: 'busy' });
   });
 
-  it('a stage that never answers an opening is named, so that another can be tried', async () => {
+  it('S4: a stage that never answers an opening is named, so that another can be tried', async () => {
     const of = await poolOf([
       new SummingRunner({ first: 0, last: 2 }, width),
       new SlowRunner({ first: 2, last: 4 }, width),
@@ -141,7 +141,7 @@ describe('opening sessions at a stage', () => {
 });
 
 describe('a route', () => {
-  it('passes through the asker’s own stage, wherever it stands', async () => {
+  it('S15: passes through the asker’s own stage, wherever it stands', async () => {
     for (const own of [0, 1, 2]) {
       const spans = [0, 2, 4].map((first) => ({ first, last: first + 2 }));
       const of = await poolOf(spans.map((span) => new SummingRunner(span, width)));
@@ -153,7 +153,7 @@ describe('a route', () => {
     }
   });
 
-  it('a last stage that answers other rows than were asked is named', async () => {
+  it('S15: a last stage that answers other rows than were asked is named', async () => {
     class LyingRunner extends SummingRunner {
       override async step(step: Parameters<SummingRunner['step']>[0]) {
         return super.step({ ...step, wants: 'all' });
