@@ -3,16 +3,7 @@
  * that it is sending, and messages take their time. Who asks whom for what, and who lets whom, is the real code's. Left
  * out: download capacity (it is rarely the narrower side of a line) and loss.
  */
-import {
-  Choker,
-  isOriginsTurn,
-  originRank,
-  peerHash,
-  Picker,
-  RateMeter,
-  swarmLimits,
-  type OriginNeed,
-} from '@unfed/swarm';
+import { Choker, OriginTurns, peerHash, Picker, RateMeter, slotsFor, swarmLimits } from '@unfed/swarm';
 import { seededRandom } from '@unfed/testing';
 import { EventQueue } from './event-queue.ts';
 
@@ -21,7 +12,7 @@ export interface SwarmRun {
   /** Of 1 MiB each. */
   readonly chunks: number;
   readonly seed: number;
-  /** The origin goes when it has sent so much, or has had the time for it. */
+  /** The origin goes when it has sent so much, or nothing is asked of it any more. */
   readonly originLeavesAtCopies: number;
 }
 
@@ -49,8 +40,10 @@ const rates = [
 const arrivalMs = 30_000;
 const quitterPart = 0.15;
 const quitAfterMsMax = 150_000;
-const lingerMs = 120_000;
-const rankLifeMs = 10_000;
+const lingerMs = 600_000;
+/** What the origin may give counts as given from the start. */
+const originCopiesAllowed = 1.2;
+const originIdleMs = 30_000;
 const patienceMs = 3 * 3_600_000;
 
 export function runSwarm(run: SwarmRun): SwarmOutcome {
@@ -144,8 +137,9 @@ class SimPeer {
   readonly choker: Choker;
   readonly uplink: Uplink;
   readonly neighbours = new Map<string, Neighbour>();
-  readonly ranks = new Map<number, { rank: number; atMs: number }>();
   doneMs: number | undefined;
+  /** Somebody wants what it holds. */
+  hasTakers = false;
   present = false;
   rechoking = false;
 
@@ -155,10 +149,15 @@ class SimPeer {
     this.bytesPerMs = bytesPerMs;
     this.choker = new Choker({ random });
     this.uplink = new Uplink({ source: this.id, bytesPerMs, queue: sim.queue }, (flow) => sim.sent(this, flow));
+    const turns = new OriginTurns(
+      this.hash,
+      () => sim.hashes,
+      () => this.hasTakers,
+    );
     this.picker = new Picker({
       chunks: sim.chunks,
       random,
-      isOriginsTurn: (chunk, need) => sim.isOriginsTurn(this, chunk, need),
+      originTurn: (chunk, need, nowMs) => turns.order(chunk, need, nowMs),
     });
   }
 }
@@ -169,10 +168,12 @@ class Simulation {
   readonly #run: SwarmRun;
   readonly #random: () => number;
   readonly #present: SimPeer[] = [];
-  #hashes: readonly number[] = [];
+  /** Numbers of all who are announced. */
+  hashes: readonly number[] = [];
   readonly #copies: Uint32Array;
   readonly #origin: Uplink;
   #originIsHere = true;
+  #originAskedMs = 0;
   #lost = 0;
   #finished = 0;
   #toFinish: number;
@@ -197,9 +198,7 @@ class Simulation {
   run(): SwarmOutcome {
     const { peers, chunks, originLeavesAtCopies } = this.#run;
     for (let number = 0; number < peers; number++) this.#plan(number);
-    if (Number.isFinite(originLeavesAtCopies)) {
-      this.queue.after((originLeavesAtCopies * chunks * chunkBytes) / originBytesPerMs, () => this.#originLeaves());
-    }
+    if (Number.isFinite(originLeavesAtCopies)) this.#watchOrigin();
     while (this.#finished < this.#toFinish && this.queue.nowMs < patienceMs && this.queue.step());
     const done = this.#finished === this.#toFinish;
     return {
@@ -212,7 +211,7 @@ class Simulation {
     };
   }
 
-  /** What the capacities that were there, all of them used all of the time, would have taken at least. */
+  /** What the peers' capacities, all of them used while they were there, would have taken at least. */
   #bound(): number {
     this.#countCapacity();
     return this.#boundMs ?? this.queue.nowMs;
@@ -220,11 +219,8 @@ class Simulation {
 
   #countCapacity(): void {
     const nowMs = this.queue.nowMs;
-    const bytesPerMs = this.#present.reduce(
-      (sum, peer) => sum + peer.bytesPerMs,
-      this.#originIsHere ? originBytesPerMs : 0,
-    );
-    const neededBytes = this.#toFinish * this.chunks * chunkBytes;
+    const bytesPerMs = this.#present.reduce((sum, peer) => sum + peer.bytesPerMs, 0);
+    const neededBytes = (this.#toFinish - originCopiesAllowed) * this.chunks * chunkBytes;
     const before = this.#capacityBytes;
     this.#capacityBytes += (nowMs - this.#capacityAtMs) * bytesPerMs;
     if (this.#boundMs === undefined && this.#capacityBytes >= neededBytes) {
@@ -249,7 +245,7 @@ class Simulation {
     this.#countCapacity();
     peer.present = true;
     this.#present.push(peer);
-    this.#hashes = this.#present.map(({ hash }) => hash);
+    this.hashes = this.#present.map(({ hash }) => hash);
     for (let chunk = 0; chunk < this.chunks; chunk++) peer.picker.want(chunk, 0);
     if (this.#originIsHere) peer.picker.add('origin', 'origin');
     const tick = (): void => {
@@ -282,7 +278,8 @@ class Simulation {
           unchoked: false,
         });
         one.picker.add(two.id, 'peer');
-        for (let chunk = 0; chunk < this.chunks; chunk++) if (two.picker.holds(chunk)) one.picker.gain(two.id, chunk);
+        for (let chunk = 0; chunk < this.chunks; chunk++)
+          if (two.picker.holds(chunk)) one.picker.gain(two.id, chunk, this.queue.nowMs);
       }
       this.#rechokeSoon(other);
     }
@@ -294,7 +291,7 @@ class Simulation {
     peer.present = false;
     if (peer.doneMs === undefined) this.#left++;
     this.#present.splice(this.#present.indexOf(peer), 1);
-    this.#hashes = this.#present.map(({ hash }) => hash);
+    this.hashes = this.#present.map(({ hash }) => hash);
     peer.uplink.stop(() => true);
     this.#origin.stop(({ to }) => to === peer);
     for (const { peer: other } of peer.neighbours.values()) {
@@ -309,6 +306,15 @@ class Simulation {
       if (peer.picker.holds(chunk)) this.#copies[chunk] = (this.#copies[chunk] ?? 0) - 1;
     }
     this.#countLost();
+  }
+
+  /** It also goes when every chunk is somewhere and nobody has asked for a while: then 1.5 copies are never sent. */
+  #watchOrigin(): void {
+    this.queue.after(1000, () => {
+      const isIdle = this.#origin.flows.length === 0 && this.queue.nowMs - this.#originAskedMs > originIdleMs;
+      if (isIdle && this.#copies.every((copies) => copies > 0)) this.#originLeaves();
+      else if (this.#originIsHere) this.#watchOrigin();
+    });
   }
 
   #originLeaves(): void {
@@ -326,19 +332,10 @@ class Simulation {
     this.#lost = Math.max(this.#lost, lost);
   }
 
-  isOriginsTurn(peer: SimPeer, chunk: number, need: OriginNeed): boolean {
-    const nowMs = this.queue.nowMs;
-    let known = peer.ranks.get(chunk);
-    if (known === undefined || nowMs - known.atMs > rankLifeMs) {
-      known = { rank: originRank(peer.hash, this.#hashes, chunk), atMs: nowMs };
-      peer.ranks.set(chunk, known);
-    }
-    return isOriginsTurn(known.rank, this.#hashes.length, need);
-  }
-
   #askOrigin(peer: SimPeer): void {
     if (!this.#originIsHere) return;
     for (const chunk of peer.picker.next('origin', this.queue.nowMs)) {
+      this.#originAskedMs = this.queue.nowMs;
       this.queue.after(delayMs, () => {
         const isAsked = peer.present && this.#originIsHere && peer.picker.askedOf('origin').includes(chunk);
         if (isAsked) this.#origin.start({ to: peer, chunk, leftBytes: chunkBytes });
@@ -427,7 +424,7 @@ class Simulation {
     if (!peer.present) return;
     for (const { peer: other, unchoked } of peer.neighbours.values()) {
       const wasInteresting = other.picker.isInteresting(peer.id);
-      other.picker.gain(peer.id, chunk);
+      other.picker.gain(peer.id, chunk, this.queue.nowMs);
       if (unchoked) this.#ask(other, peer);
       else if (!wasInteresting && other.picker.isInteresting(peer.id)) this.#rechokeSoon(peer);
     }
@@ -456,7 +453,12 @@ class Simulation {
       givenBytesPerSecond: neighbour.given.bytesPerSecond(nowMs),
       takenBytesPerSecond: neighbour.taken.bytesPerSecond(nowMs),
     }));
-    const chosen = peer.choker.choose(peers, { complete: peer.picker.missingCount === 0, turns });
+    peer.hasTakers = peers.some(({ interested }) => interested);
+    const chosen = peer.choker.choose(peers, {
+      complete: peer.picker.missingCount === 0,
+      turns,
+      slots: slotsFor(peer.bytesPerMs * 1000),
+    });
     for (const neighbour of peer.neighbours.values()) {
       const { peer: other } = neighbour;
       const unchoked = chosen.has(other.id);

@@ -22,6 +22,21 @@ export interface ChokerOptions {
   readonly random: () => number;
 }
 
+export interface ChokerRound {
+  /** Nothing is missing here. */
+  readonly complete: boolean;
+  /** False where a peer came, went, or changed its interest: nobody's turn ends. */
+  readonly turns?: boolean;
+  /** Regular slots, where the line carries fewer than usual: see `slotsFor`. */
+  readonly slots?: number;
+}
+
+/** How many peers a line of this measured rate can serve at a speed that is of use to them. */
+export function slotsFor(bytesPerSecond: number): number {
+  const slots = Math.floor(bytesPerSecond / limits.uploadSlotBytesPerSecond) - limits.uploadSlotsOptimistic;
+  return Math.min(Math.max(slots, 1), limits.uploadSlotsRegular);
+}
+
 export class Choker {
   readonly #slotsRegular: number;
   readonly #slotsOptimistic: number;
@@ -36,20 +51,17 @@ export class Choker {
   }
 
   /**
-   * One round; also to be called when a peer comes, goes, or changes its interest (`turns` false: nobody's turn ends).
-   * @param complete nothing is missing here
+   * One round; also to be called when a peer comes, goes, or changes its interest.
    * @returns the peers that may download
    */
-  choose(
-    peers: readonly ChokerPeer[],
-    { complete, turns = true }: { complete: boolean; turns?: boolean },
-  ): Set<string> {
+  choose(peers: readonly ChokerPeer[], { complete, turns = true, slots }: ChokerRound): Set<string> {
+    const slotsRegular = Math.min(slots ?? this.#slotsRegular, this.#slotsRegular);
     const interested = peers.filter((peer) => peer.interested);
     const rate = (peer: ChokerPeer): number => (complete ? peer.takenBytesPerSecond : peer.givenBytesPerSecond);
     const ranked = this.#shuffled(interested).sort((a, b) => rate(b) - rate(a));
     // Who gave nothing has earned no regular slot, but an unused one is of no use to anybody.
-    const chosen = new Set(ranked.slice(0, this.#slotsRegular).map(({ id }) => id));
-    const rest = ranked.slice(this.#slotsRegular).map(({ id }) => id);
+    const chosen = new Set(ranked.slice(0, slotsRegular).map(({ id }) => id));
+    const rest = ranked.slice(slotsRegular).map(({ id }) => id);
     if (turns) this.#roundsLeft--;
     const staying = this.#optimistic.filter((id) => rest.includes(id));
     if (this.#roundsLeft <= 0) {

@@ -14,6 +14,8 @@ export interface DownloadParts {
   /** A number of this peer and of the others that exchange this model, by `peerHash`. */
   readonly self: number;
   readonly others: () => readonly number[];
+  /** Peers want something that we hold. */
+  readonly hasTakers: () => boolean;
   /** Announced peers have still to say what they hold. */
   readonly arePeersExpected: () => boolean;
   /** @returns whether something was dropped for this model */

@@ -12,14 +12,14 @@ import type { ExchangedModel, ExchangeLink } from './exchanged-model.ts';
 import type { RejectReason } from './exchange-frames.ts';
 import * as limits from './limits.ts';
 import { Origin } from './origin.ts';
-import { isOriginsTurn, originRank } from './origin-turn.ts';
+import { OriginTurns } from './origin-turn.ts';
 import { Picker } from './picker.ts';
 import { pieceState, type PieceMap, type PieceState } from './piece-map.ts';
 import type { ModelProgress } from './progress.ts';
 import { RateMeter } from './rate-meter.ts';
 import { checkSha256 } from './sha256.ts';
 import type { ShardOptions } from './shard-source.ts';
-import type { PutResult } from './store.ts';
+import { putOrMakeRoom } from './put-or-make-room.ts';
 import { ChunksMissingError } from './store-errors.ts';
 
 const originId = 'origin';
@@ -57,16 +57,12 @@ export class Download implements ExchangedModel {
     const { seed, hash, clock } = parts;
     const onBytes = (chunk: number, bytes: number): void => this.#progressed(originId, chunk, bytes);
     this.#origin = seed === undefined ? undefined : new Origin({ seed, hash, clock }, onBytes);
+    const turns = new OriginTurns(parts.self, parts.others, parts.hasTakers);
     this.#picker = new Picker({
       chunks: this.chunks.total,
       bytesOf: (chunk) => this.chunks.at(chunk).bytes,
       random: parts.random,
-      isOriginsTurn: (chunk, need) => {
-        const others = parts.others();
-        const peers = others.length + 1;
-        const rank = peers <= limits.originCrowdMin ? 0 : originRank(parts.self, others, chunk);
-        return isOriginsTurn(rank, peers, need);
-      },
+      originTurn: (chunk, need, nowMs) => turns.order(chunk, need, nowMs),
     });
     if (this.#origin !== undefined) this.#picker.add(originId, 'origin');
     this.ready = this.reload();
@@ -203,6 +199,9 @@ export class Download implements ExchangedModel {
       isStoreFull: this.#isStoreFull,
       bytesFromPeers: this.#bytesFromPeers,
       bytesFromSeed: this.#origin?.bytes ?? 0,
+      failure: [...this.#wanted]
+        .map((place) => this.#lossOf(this.chunks.range(place)))
+        .find((loss) => loss !== undefined),
     };
   }
 
@@ -241,7 +240,8 @@ export class Download implements ExchangedModel {
   }
 
   gained(link: ExchangeLink, chunks: readonly number[]): void {
-    for (const chunk of chunks) this.#picker.gain(link.peer, chunk);
+    const nowMs = this.#parts.clock.now();
+    for (const chunk of chunks) this.#picker.gain(link.peer, chunk, nowMs);
     this.#ask(link);
   }
 
@@ -369,7 +369,9 @@ export class Download implements ExchangedModel {
     if (this.#picker.holds(chunk) || this.#abort.signal.aborted) return;
     for (const id of this.#picker.hold(chunk)) this.#cancel(id, chunk);
     this.#putting.add(chunk);
-    const result = await this.#put(chunk, bytes);
+    const { entry, chunk: place } = this.chunks.at(chunk);
+    const address = { manifest: this.manifest, shard: entry.id, chunk: place };
+    const result = await putOrMakeRoom(this.#parts, address, bytes);
     this.#putting.delete(chunk);
     if (this.#abort.signal.aborted) return;
     if (result === 'stored') {
@@ -382,19 +384,6 @@ export class Download implements ExchangedModel {
     for (const link of this.#links.values()) link.updateInterest();
     this.#pump();
     this.#parts.onChange();
-  }
-
-  async #put(chunk: number, bytes: Uint8Array<ArrayBuffer>): Promise<PutResult> {
-    const { entry, chunk: place } = this.chunks.at(chunk);
-    const address = { manifest: this.manifest, shard: entry.id, chunk: place };
-    try {
-      const first = await this.#parts.store.put(address, bytes);
-      if (first === 'stored' || !(await this.#parts.makeRoom(bytes.byteLength))) return first;
-      return await this.#parts.store.put(address, bytes);
-    } catch {
-      // A store that fails is as good as a full one: the answer goes on from memory.
-      return 'full';
-    }
   }
 
   #keep(chunk: number): void {
@@ -480,13 +469,19 @@ export class Download implements ExchangedModel {
 
   /** Those who wait for what neither the seed nor any peer can give learn so. */
   #failHopeless(): void {
-    if (this.#parts.arePeersExpected()) return;
-    const error = this.#origin === undefined ? noSource(this.manifest) : this.#origin.givenUp;
-    if (error === undefined) return;
     for (const claim of [...this.#claims]) {
-      const isLost = (chunk: number): boolean => !this.#picker.holds(chunk) && this.#picker.copiesOf(chunk) === 0;
-      if (this.chunks.bytesWhere(claim, isLost) > 0) claim.fail(error);
+      const loss = this.#lossOf(claim);
+      if (loss !== undefined) claim.fail(loss);
     }
+    this.#parts.onChange();
+  }
+
+  /** Why some of these chunks cannot be had now. */
+  #lossOf(range: { first: number; last: number }): Error | undefined {
+    if (this.isComplete || this.#parts.arePeersExpected()) return undefined;
+    const gone = this.#origin === undefined ? noSource(this.manifest) : this.#origin.givenUp;
+    const isLost = (chunk: number): boolean => !this.#picker.holds(chunk) && this.#picker.copiesOf(chunk) === 0;
+    return gone !== undefined && this.chunks.bytesWhere(range, isLost) > 0 ? gone : undefined;
   }
 
   #stateOf(chunk: number, isWanted: boolean): PieceState {

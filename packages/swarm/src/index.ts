@@ -19,4 +19,5 @@ export * from './rate-meter.ts';
 export * from './progress.ts';
 export * from './swarm.ts';
 export * from './swarm-clock.ts';
+export * from './swarm-contract.ts';
 export type { RawFiles, RawRead } from './verified-source.ts';

@@ -48,19 +48,25 @@ export const peerStallMs = 8_000;
 /** Silences in a row after which a peer is not asked again. */
 export const peerStallsMax = 3;
 
-/** Chunks that the origin is asked for at the same time. */
+/** Chunks that the origin is asked for at the same time, where there are no peers. */
 export const originWindowChunks = 4;
 /** How long peers that were announced are waited for before the origin is asked for what nobody here has. */
 export const originGraceMs = 5_000;
 /** Without a byte of any peer for so long, the origin is asked for what peers have too. */
 export const originPatienceMs = 10_000;
-/** Up to so many peers of one model may all ask the origin: they hear of each other's chunks soon enough. */
-export const originCrowdMin = 8;
-/** In larger swarms, twice as many may ask the origin for a chunk after this times log2 of the peers. */
-export const originTurnMs = 2_000;
+/** The first so many peers of a model may all ask the origin: they hear of each other's chunks soon enough. */
+export const originCrowdMax = 8;
+/** Later ones take turns, which last this times log2 of the peers; each turn lets twice as many ask for a chunk. */
+export const originTurnMs = 600;
+/** Chunks that only this peer holds, of which others wait for some, before it asks the origin for more. */
+export const originAheadMax = 12;
+/** How long a rank among the announced peers holds. */
+export const originRankMs = 10_000;
 
 /** Peers that may download from us at the same time: by what they give, and one more by turns. */
 export const uploadSlotsRegular = 4;
+/** Fewer where that would leave each of them less than this. */
+export const uploadSlotBytesPerSecond = 128 << 10;
 export const uploadSlotsOptimistic = 1;
 export const rechokeMs = 5_000;
 /** Rounds of choking that an optimistic slot lasts. */
@@ -96,3 +102,5 @@ export const windowChunksLimited = 1;
 export const helloMsMax = 1_500;
 /** How often peers are looked for while something is missing, also without news from the directory. */
 export const findMs = 2_000;
+/** What is left, after every round of choking, of the fastest rate that was seen. */
+export const peakDecay = 0.98;

@@ -25,12 +25,57 @@ export function originRank(self: number, others: readonly number[], chunk: numbe
  * @param rank by `originRank`
  * @param peers how many exchange the model, this one included
  */
-export function isOriginsTurn(rank: number, peers: number, { waitedMs, hasOthers }: OriginNeed): boolean {
-  if (peers <= limits.originCrowdMin) return true;
-  const turnMs = limits.originTurnMs * Math.log2(peers);
-  const turns = 2 ** Math.floor(waitedMs / turnMs);
-  // In a swarm that lives, a chunk that none of one's own peers has is most likely on its way.
-  return rank < (hasOthers ? turns - 1 : turns);
+export function isOriginsTurn(
+  rank: number,
+  peers: number,
+  { waitedMs, hasOthers }: Pick<OriginNeed, 'waitedMs' | 'hasOthers'>,
+): boolean {
+  const turns = waitedMs / (limits.originTurnMs * Math.log2(peers));
+  // Others that came before may be at it. In a swarm that lives, the chunk is most likely on its way.
+  return rank < 2 ** Math.floor(hasOthers ? turns : turns + 0.5) - 1;
+}
+
+/** The turns of one peer for one model. */
+export class OriginTurns {
+  readonly #self: number;
+  readonly #others: () => readonly number[];
+  readonly #hasTakers: () => boolean;
+  readonly #ranks = new Map<number, { readonly rank: number; readonly atMs: number }>();
+  #isEarly: boolean | undefined;
+  /** When there was last something that only the origin has. */
+  #lastAskedMs: number | undefined;
+
+  /**
+   * @param self by `peerHash`
+   * @param others all who are announced for the model, without this one
+   * @param hasTakers peers want what this one holds
+   */
+  constructor(self: number, others: () => readonly number[], hasTakers: () => boolean) {
+    this.#self = self;
+    this.#others = others;
+    this.#hasTakers = hasTakers;
+  }
+
+  /**
+   * The first few that come may ask for everything, and go on with it: they soon hear of each other's chunks.
+   * @returns in which order to ask, so that few ask for the same; undefined while it is not this peer's turn
+   */
+  order(chunk: number, need: OriginNeed, nowMs: number): number | undefined {
+    const others = this.#others();
+    this.#isEarly ??= others.length < limits.originCrowdMax;
+    if (nowMs - (this.#lastAskedMs ?? nowMs) > limits.originPatienceMs) this.#isEarly = false;
+    this.#lastAskedMs = nowMs;
+    // What a slow line cannot pass on, a faster one should fetch.
+    if (need.unspread >= limits.originAheadMax && this.#hasTakers()) return undefined;
+    let known = this.#ranks.get(chunk);
+    if (known === undefined || nowMs - known.atMs > limits.originRankMs) {
+      known = { rank: originRank(this.#self, others, chunk), atMs: nowMs };
+      this.#ranks.set(chunk, known);
+    }
+    const { rank } = known;
+    if (this.#isEarly || others.length < limits.originCrowdMax) return rank;
+    return isOriginsTurn(rank, others.length + 1, need) ? rank : undefined;
+  }
 }
 
 function mixed(peer: number, chunk: number): number {

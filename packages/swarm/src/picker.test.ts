@@ -14,7 +14,7 @@ function picker(chunks: number, options: Partial<PickerOptions> = {}): Picker {
 /** A peer that has these, unchoked. */
 function peer(of: Picker, id: string, chunks: Iterable<number>): void {
   of.add(id, 'peer');
-  for (const chunk of chunks) of.gain(id, chunk);
+  for (const chunk of chunks) of.gain(id, chunk, 0);
   of.unchoke(id);
 }
 
@@ -171,18 +171,27 @@ describe('picker', () => {
     wantAll(of, 4);
     of.add('origin', 'origin');
     peer(of, 'a', [0, 1]);
-    expect(of.next('origin', 0).sort()).toEqual([2, 3]);
-    for (const chunk of [2, 3]) deliver(of, 'origin', { chunk, nowMs: 1 });
-    expect(of.next('origin', limits.originPatienceMs - 1)).toEqual([]);
-    expect(of.next('origin', limits.originPatienceMs).sort()).toEqual([0, 1]);
+    const nowMs = limits.originPatienceMs - 1;
+    const first = [...of.next('origin', 0), ...of.next('origin', 0)];
+    expect(first).toHaveLength(1);
+    for (const chunk of [2, 3]) {
+      of.next('origin', 1);
+      expect(of.askedOf('origin')).toContain(chunk === 2 ? first[0] : 5 - (first[0] ?? 0));
+      deliver(of, 'origin', { chunk: of.askedOf('origin')[0] ?? 0, nowMs: 1 });
+    }
+    expect([2, 3].every((chunk) => of.holds(chunk))).toBe(true);
+    expect(of.next('origin', nowMs)).toEqual([]);
+    expect([0, 1]).toContain(of.next('origin', nowMs + 1)[0]);
   });
 
-  it('P8: the origin waits for its turn', () => {
-    const of = picker(4, { isOriginsTurn: (chunk, { waitedMs }) => waitedMs > 1000 || chunk === 2 });
+  it('P8: the origin is asked by turns', () => {
+    const of = picker(4, {
+      originTurn: (chunk, { waitedMs }) => (waitedMs > 1000 || chunk === 2 ? 4 - chunk : undefined),
+    });
     wantAll(of, 4);
     of.add('origin', 'origin');
     expect(of.next('origin', 0)).toEqual([2]);
-    expect(of.next('origin', 1001)).toHaveLength(3);
+    expect(of.next('origin', 1001)).toEqual([3, 1, 0]);
   });
 
   it('counts copies and interest through everything that comes and goes', () => {
@@ -203,7 +212,7 @@ describe('picker', () => {
             of.remove(id);
           } else if (what === 2) {
             set?.add(chunk);
-            of.gain(id, chunk);
+            of.gain(id, chunk, 0);
           } else if (what === 3) {
             set?.delete(chunk);
             of.lack(id, chunk);

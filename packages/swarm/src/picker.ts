@@ -14,16 +14,18 @@ export interface PickerOptions {
   readonly bytesOf?: (chunk: number) => number;
   /** Numbers in [0, 1). */
   readonly random: () => number;
-  /** Whether it is this peer's turn to ask the origin for a chunk. Default: always. */
-  readonly isOriginsTurn?: (chunk: number, need: OriginNeed) => boolean;
+  /** In which order the origin is to be asked, lowest first; undefined while it is not this peer's turn. Default: 0. */
+  readonly originTurn?: (chunk: number, need: OriginNeed, nowMs: number) => number | undefined;
 }
 
 /** How much a chunk is needed from the origin. */
 export interface OriginNeed {
-  /** How long no peer here has had it; or, where peers have it, how much too long they have given nothing. */
+  /** How long no peer here has had it, nor told of others that none had; or, where peers have it, how much too long they have given nothing. */
   readonly waitedMs: number;
   /** Peers have something else that is missing here: there is no hurry. */
   readonly hasOthers: boolean;
+  /** Chunks that are held here and by no peer here. */
+  readonly unspread: number;
 }
 
 interface Source {
@@ -56,6 +58,9 @@ export class Picker {
   /** Missing ones that nobody was asked for. */
   #free = 0;
   #received = 0;
+  #unspread = 0;
+  /** When a peer last told of a chunk that none here had: somebody is fetching from the origin. */
+  #freshMs = -Infinity;
   #lastPeerByteMs: number | undefined;
   /** Since when the origin would be asked for a chunk, were it its turn; NaN while peers have it. */
   readonly #aloneSinceMs: Float64Array;
@@ -91,13 +96,18 @@ export class Picker {
       this.#release(source, chunk);
       asked.push(source.id);
     }
-    if (this.#held.add(chunk)) this.#removeMissing(chunk);
+    if (this.#held.add(chunk)) {
+      if (this.copiesOf(chunk) === 0) this.#unspread++;
+      this.#removeMissing(chunk);
+    }
     return asked;
   }
 
   /** It is no longer here. */
   lose(chunk: number): void {
-    if (this.#held.delete(chunk) && this.#priorities[chunk] !== unwanted) this.#addMissing(chunk);
+    if (!this.#held.delete(chunk)) return;
+    if (this.copiesOf(chunk) === 0) this.#unspread--;
+    if (this.#priorities[chunk] !== unwanted) this.#addMissing(chunk);
   }
 
   holds(chunk: number): boolean {
@@ -140,15 +150,17 @@ export class Picker {
     this.#releaseAll(source);
     this.#sources.delete(id);
     if (source.isOrigin) return;
-    for (const chunk of source.chunks.indexes()) this.#copies[chunk] = this.copiesOf(chunk) - 1;
+    for (const chunk of source.chunks.indexes()) this.#setCopies(chunk, -1);
   }
 
   /** A peer says that it has a chunk. */
-  gain(id: string, chunk: number): void {
+  gain(id: string, chunk: number, nowMs: number): void {
     const source = this.#sources.get(id);
     if (source?.chunks.add(chunk) !== true) return;
     if (this.#isMissing(chunk)) source.useful++;
-    if (!source.isOrigin) this.#copies[chunk] = this.copiesOf(chunk) + 1;
+    if (source.isOrigin) return;
+    if (this.copiesOf(chunk) === 0 && !this.#held.has(chunk)) this.#freshMs = nowMs;
+    this.#setCopies(chunk, 1);
   }
 
   /** A source turned out not to have a chunk. */
@@ -156,7 +168,7 @@ export class Picker {
     const source = this.#sources.get(id);
     if (source?.chunks.delete(chunk) !== true) return;
     if (this.#isMissing(chunk)) source.useful--;
-    if (!source.isOrigin) this.#copies[chunk] = this.copiesOf(chunk) - 1;
+    if (!source.isOrigin) this.#setCopies(chunk, -1);
     this.#release(source, chunk);
   }
 
@@ -196,9 +208,7 @@ export class Picker {
     const chunks: number[] = [];
     if (source === undefined || source.choked || source.useful === 0) return chunks;
     this.#lastPeerByteMs ??= nowMs;
-    const chunksMax = source.isOrigin
-      ? Math.min(limits.originWindowChunks, this.windowChunksMax)
-      : this.windowChunksMax;
+    const chunksMax = source.isOrigin ? Math.min(this.#originWindow(), this.windowChunksMax) : this.windowChunksMax;
     while (source.asked.size < chunksMax && this.#hasRoom(source, chunksMax, nowMs)) {
       const chunk = this.#pick(source, nowMs);
       if (chunk === undefined) break;
@@ -250,9 +260,8 @@ export class Picker {
       if ((this.#underWay[chunk] ?? 0) > 0 || !source.chunks.has(chunk)) continue;
       const priority = this.#priorities[chunk] ?? 0;
       if (priority > bestPriority) continue;
-      const copies = anyOrder ? 0 : this.copiesOf(chunk);
-      if (priority === bestPriority && copies > bestCopies) continue;
-      if (source.isOrigin && !this.#isForOrigin(chunk, nowMs)) continue;
+      const copies = source.isOrigin ? this.#originTurn(chunk, nowMs) : anyOrder ? 0 : this.copiesOf(chunk);
+      if (copies === undefined || (priority === bestPriority && copies > bestCopies)) continue;
       ties = priority < bestPriority || copies < bestCopies ? 1 : ties + 1;
       bestPriority = priority;
       bestCopies = copies;
@@ -270,7 +279,7 @@ export class Picker {
     let latestMs = 0;
     for (const chunk of this.#missing) {
       if ((this.#underWay[chunk] ?? 0) >= limits.endgameCopiesMax || !source.chunks.has(chunk)) continue;
-      if (source.isOrigin && !this.#isForOrigin(chunk, nowMs)) continue;
+      if (source.isOrigin && this.#originTurn(chunk, nowMs) === undefined) continue;
       const otherMs = this.#soonestMs(chunk);
       const isSooner = ownMs === Infinity ? otherMs === Infinity : ownMs * limits.endgameGain < otherMs;
       if (!isSooner || otherMs <= latestMs) continue;
@@ -290,18 +299,25 @@ export class Picker {
   }
 
   /** The origin is for what no peer here has; for the rest only when no peer gives anything. */
-  #isForOrigin(chunk: number, nowMs: number): boolean {
+  #originTurn(chunk: number, nowMs: number): number | undefined {
     const hungryMs = nowMs - (this.#lastPeerByteMs ?? nowMs) - limits.originPatienceMs;
     let waitedMs = hungryMs;
     if (this.copiesOf(chunk) === 0) {
       const sinceMs = this.#aloneSinceMs[chunk] ?? Number.NaN;
       if (Number.isNaN(sinceMs)) this.#aloneSinceMs[chunk] = nowMs;
-      waitedMs = Number.isNaN(sinceMs) ? 0 : nowMs - sinceMs;
+      waitedMs = Number.isNaN(sinceMs) ? 0 : nowMs - Math.max(sinceMs, this.#freshMs);
     } else {
       this.#aloneSinceMs[chunk] = Number.NaN;
     }
-    const need = { waitedMs, hasOthers: hungryMs < 0 && this.#hasUsefulPeer() };
-    return waitedMs >= 0 && (this.#options.isOriginsTurn?.(chunk, need) ?? true);
+    const need = { waitedMs, hasOthers: this.#hasUsefulPeer(), unspread: this.#unspread };
+    if (waitedMs < 0) return undefined;
+    return this.#options.originTurn === undefined ? 0 : this.#options.originTurn(chunk, need, nowMs);
+  }
+
+  /** Beside peers, one at a time: what another fetched meanwhile need not be fetched again. */
+  #originWindow(): number {
+    const hasPeers = this.#sources.size > 1;
+    return hasPeers ? 1 : limits.originWindowChunks;
   }
 
   #hasUsefulPeer(): boolean {
@@ -328,6 +344,14 @@ export class Picker {
     const chunks = [...source.asked.keys()];
     for (const chunk of chunks) this.#release(source, chunk);
     return chunks;
+  }
+
+  #setCopies(chunk: number, change: 1 | -1): void {
+    const before = this.copiesOf(chunk);
+    this.#copies[chunk] = before + change;
+    if (!this.#held.has(chunk)) return;
+    if (before === 0) this.#unspread--;
+    else if (before + change === 0) this.#unspread++;
   }
 
   #setUnderWay(chunk: number, change: 1 | -1): void {

@@ -14,4 +14,6 @@ export interface ModelProgress extends ProgressFigures {
   /** Since the swarm was created; what came twice counts twice. */
   readonly bytesFromPeers: number;
   readonly bytesFromSeed: number;
+  /** Why something that is wanted cannot be had: neither the seed nor any peer has it now. */
+  readonly failure: Error | undefined;
 }

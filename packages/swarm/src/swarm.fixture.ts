@@ -13,7 +13,8 @@ import { SourceError } from './errors.ts';
 import { modelFixture } from './model.fixture.ts';
 import { memoryStore } from './store-memory.ts';
 import type { ChunkStore } from './store.ts';
-import { createSwarm, type Swarm, type SwarmOptions } from './swarm.ts';
+import type { Swarm, SwarmOptions } from './swarm-contract.ts';
+import { createSwarm } from './swarm.ts';
 import type { RawFiles, RawRead } from './verified-source.ts';
 
 export const model = modelFixture();
@@ -140,4 +141,9 @@ export function fileOf(name: string): Uint8Array<ArrayBuffer> {
 /** @returns whether these are the bytes of the shard */
 export function isShard(id: ShardId, bytes: Uint8Array): boolean {
   return Buffer.compare(bytes, fileOf(shardFileName(id))) === 0;
+}
+
+/** Chunks of a shard. */
+export function chunksOf(id: ShardId): number {
+  return model.manifest.shards.find((entry) => entry.id === id)?.chunks.length ?? 0;
 }

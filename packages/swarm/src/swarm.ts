@@ -3,18 +3,8 @@
  * keeps them in a store. For its readers it is a ShardSource like every other.
  */
 import * as protocol from '@unfed/protocol';
-import type {
-  Directory,
-  Link,
-  Links,
-  Manifest,
-  ManifestFile,
-  ManifestHash,
-  PeerId,
-  ShardId,
-  UnfedError,
-} from '@unfed/protocol';
-import { Choker } from './choker.ts';
+import type { Link, Manifest, ManifestFile, ManifestHash, PeerId, ShardId, UnfedError } from '@unfed/protocol';
+import { Choker, slotsFor } from './choker.ts';
 import { Download } from './download.ts';
 import { SourceError } from './errors.ts';
 import { Exchange } from './exchange.ts';
@@ -28,66 +18,11 @@ import type { ModelProgress } from './progress.ts';
 import { RateMeter } from './rate-meter.ts';
 import { checkSha256 } from './sha256.ts';
 import type { ManifestOptions, ShardOptions, ShardSource, SourceOptions } from './shard-source.ts';
-import type { ChunkStore, StoreChange } from './store.ts';
+import type { StoreChange } from './store.ts';
+import type { Ban, Swarm, SwarmOptions, Upload } from './swarm-contract.ts';
 import { systemClock, type SwarmClock } from './swarm-clock.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { verifiedSource, type RawFiles } from './verified-source.ts';
-
-export interface SwarmOptions {
-  readonly links: Links;
-  readonly directory: Directory;
-  readonly store: ChunkStore;
-  /** Asked last for what peers have, first for what nobody has, and for manifests and small files. */
-  readonly seed?: RawFiles;
-  /** Whether a peer is next to us in a running circuit: chunks come from others where they can. */
-  readonly isNeighbour?: (peer: PeerId) => boolean;
-  /** What shards are worth when the store is full. Default: wanted ones 1, others 0. */
-  readonly worth?: ShardWorth;
-  readonly clock?: SwarmClock;
-  /** Numbers in [0, 1). */
-  readonly random?: () => number;
-}
-
-/** A peer that is not exchanged with any more in this session. */
-export interface Ban {
-  readonly peer: PeerId;
-  readonly reason: string;
-}
-
-export interface Upload {
-  readonly bytesSent: number;
-  readonly bytesPerSecond: number;
-  /** Peers that may download from us now. */
-  readonly peers: number;
-}
-
-export interface Swarm extends ShardSource {
-  /** Models that are exchanged now, at most `seedsMax`: what an announcement says under `seeds`. */
-  readonly seeds: readonly ManifestHash[];
-  /** Of all models that are exchanged. */
-  readonly progress: readonly ModelProgress[];
-  readonly upload: Upload;
-  readonly bans: readonly Ban[];
-  readonly isPaused: boolean;
-  /** Fetches these shards and keeps them, rarest chunks first over all of them; resolves when it has begun. */
-  want(manifest: Manifest, shards: readonly ShardId[]): Promise<void>;
-  unwant(manifest: Manifest, shards: readonly ShardId[]): void;
-  /** @returns undefined for a model that is not exchanged */
-  pieceMap(manifest: ManifestHash): PieceMap | undefined;
-  /** Stops fetching; what is held is given on. */
-  pause(): void;
-  resume(): void;
-  /** Infinity for no limit, 0 to give nothing. Holds at once. */
-  setUploadCap(bytesPerSecond: number): void;
-  /** For downloads from peers, so that steps of an answer need not wait. Infinity for no limit. Holds at once. */
-  setDownloadLimit(bytesPerSecond: number): void;
-  /** Forgets a model, also in the store. */
-  delete(manifest: ManifestHash): Promise<void>;
-  /** Called soon after anything above changed. @returns to stop */
-  onChange(listener: () => void): () => void;
-  /** Ends all links. The store stays open. */
-  stop(): void;
-}
 
 export function createSwarm(options: SwarmOptions): Swarm {
   return new SwarmPeer(options);
@@ -120,7 +55,9 @@ class SwarmPeer implements Swarm {
   readonly #cancels = new Map<string, () => void>();
   readonly #stops: (() => void)[];
   #bytesSent = 0;
+  #sentPeak = 0;
   #paused = false;
+  #makingRoom: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
   constructor(options: SwarmOptions) {
@@ -241,15 +178,15 @@ class SwarmPeer implements Swarm {
 
   // What it is told.
 
-  pause(): void {
-    this.#paused = true;
-    for (const model of this.#models.values()) model.pause();
+  pause(manifest?: ManifestHash): void {
+    this.#paused ||= manifest === undefined;
+    for (const model of this.#named(manifest)) model.pause();
     this.#changed();
   }
 
-  resume(): void {
-    this.#paused = false;
-    for (const model of this.#models.values()) model.resume();
+  resume(manifest?: ManifestHash): void {
+    this.#paused &&= manifest !== undefined;
+    for (const model of this.#named(manifest)) model.resume();
     this.#find();
     this.#changed();
   }
@@ -285,6 +222,11 @@ class SwarmPeer implements Swarm {
 
   // Models.
 
+  /** One model, or all. */
+  #named(manifest?: ManifestHash): Download[] {
+    return [...this.#models.values()].filter((model) => manifest === undefined || model.manifest === manifest);
+  }
+
   #model(manifest: Manifest): Download {
     const hash = this.#hashOf(manifest);
     const known = this.#models.get(hash);
@@ -305,8 +247,9 @@ class SwarmPeer implements Swarm {
       random: this.#random,
       self: peerHash(links.self),
       others: () => this.#finder.hashesOf(hash),
+      hasTakers: () => [...this.#exchanges.values()].some((each) => each.theyAreInterested),
       arePeersExpected: () => this.#arePeersExpected(hash),
-      makeRoom: (bytes) => this.#makeRoom(hash, bytes),
+      makeRoom: (bytes) => this.#makeRoom(hash, manifest, bytes),
       onBadBytes: (peer) => this.#ban(peer, 'bad-bytes'),
       onChange: () => this.#changed(),
     });
@@ -368,11 +311,21 @@ class SwarmPeer implements Swarm {
     return hash;
   }
 
-  async #makeRoom(hash: ManifestHash, bytes: number): Promise<boolean> {
-    const isWanted: ShardWorth = (manifest, shard) => (this.#models.get(manifest)?.isWanted(shard) === true ? 1 : 0);
+  /** One after the other: each makes room for bytes of its own. */
+  #makeRoom(hash: ManifestHash, manifest: Manifest, bytes: number): Promise<boolean> {
+    const making = this.#makingRoom.then(() => this.#dropLeastWanted(hash, manifest, bytes));
+    this.#makingRoom = making.catch(() => undefined);
+    return making;
+  }
+
+  async #dropLeastWanted(hash: ManifestHash, manifest: Manifest, bytes: number): Promise<boolean> {
+    const isWanted: ShardWorth = (model, shard) => (this.#models.get(model)?.isWanted(shard) === true ? 1 : 0);
     const worth = this.#options.worth ?? isWanted;
     const dropped = await freeRoom(this.#options.store, { bytes, forWorth: 1, worth });
-    return dropped.some(({ manifest, shards }) => manifest !== hash || shards !== undefined);
+    // Where nothing that was held of the model was wanted, its manifest went, too.
+    const isEmptied = dropped.some((it) => it.manifest === hash && it.shards === undefined);
+    if (isEmptied) await this.#keepFile(hash, protocol.manifestFileName, protocol.encodeManifest(manifest));
+    return dropped.length > 0;
   }
 
   #onStoreChange({ manifest, what, elsewhere }: StoreChange): void {
@@ -461,8 +414,17 @@ class SwarmPeer implements Swarm {
       takenBytesPerSecond: exchange.taken.bytesPerSecond(nowMs),
     }));
     const complete = [...this.#models.values()].every((model) => model.isComplete);
-    const chosen = this.#choker.choose(peers, { complete, turns });
+    const chosen = this.#choker.choose(peers, { complete, turns, slots: this.#slots() });
     for (const exchange of this.#exchanges.values()) exchange.serve(chosen.has(exchange.peer));
+  }
+
+  /** As many as the line was seen to carry lately; before anything was seen, as many as ever. */
+  #slots(): number {
+    const nowRate = this.#sentRate.bytesPerSecond(this.#clock.now());
+    this.#sentPeak = Math.max(nowRate, this.#sentPeak * limits.peakDecay);
+    const { bytesPerSecond } = this.#uploadBucket;
+    if (this.#sentPeak === 0) return slotsFor(bytesPerSecond);
+    return slotsFor(Math.min(Math.max(this.#sentPeak, limits.uploadSlotBytesPerSecond * 2), bytesPerSecond));
   }
 
   /** Once, a little later, however often it was asked for. */
