@@ -3,6 +3,7 @@ import { createPeer, type NetworkView, type Peer, type RelayInfo } from '@unfed/
 import { errorText, manifestHash, spanText } from '@unfed/protocol';
 import { help, readOptions, type NodeOptions } from './options.ts';
 import { fetchRelayInfo } from './relay-info.ts';
+import { showProgress } from './progress-line.ts';
 
 interface Serving {
   readonly relay: RelayInfo;
@@ -29,8 +30,12 @@ async function main(): Promise<void> {
     modelsUrl: `${options.relayUrl}/models`,
     forward: options.forwardOnly,
     operator: options.operator,
+    storeFolder: options.storeFolder,
     signal: abort.signal,
   });
+  if (options.uploadBytesPerSecond !== undefined) {
+    peer.weights.setCaps({ uploadBytesPerSecond: options.uploadBytesPerSecond });
+  }
   try {
     if (!abort.signal.aborted) await serve(peer, { relay, options, signal: abort.signal });
     if (!abort.signal.aborted) await new Promise((resolve) => abort.signal.addEventListener('abort', resolve));
@@ -49,7 +54,9 @@ async function serve(peer: Peer, { relay, options, signal }: Serving): Promise<v
   if (model === undefined) throw new Error('the relay serves no model; name one by --model');
   // Told to end while it loads, it does not load on.
   signal.addEventListener('abort', () => void peer.donation.stop(), { once: true });
+  const endProgress = showProgress(peer, process.stderr);
   await peer.donation.start({ manifest: model, span: options.layers, memoryBytesMax: options.memoryBytesMax });
+  endProgress();
   const { state } = peer.donation;
   if (state.kind === 'failed') throw state.error;
   if (state.kind !== 'serving') return;

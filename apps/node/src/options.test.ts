@@ -13,16 +13,21 @@ describe('options of a volunteer', () => {
       forwardOnly: false,
       memoryBytesMax: undefined,
       operator: undefined,
+      storeFolder: undefined,
+      uploadBytesPerSecond: undefined,
     });
   });
 
   it('come from flags, then from the environment', () => {
     const environment = { UNFED_RELAY: 'http://localhost:1/', UNFED_LAYERS: '0-2', UNFED_FORWARD_ONLY: '1' };
-    expect(readOptions(['--layers', '2-8', '--memory', '3', '--model', hash], environment)).toMatchObject({
+    const flags = ['--layers', '2-8', '--memory', '3', '--model', hash, '--store', 'pieces', '--upload', '64'];
+    expect(readOptions(flags, environment)).toMatchObject({
       relayUrl: 'http://localhost:1',
       layers: { first: 2, last: 8 },
       forwardOnly: true,
       memoryBytesMax: 3 * 2 ** 20,
+      storeFolder: 'pieces',
+      uploadBytesPerSecond: 64 * 1024,
       model: hash,
     });
   });
@@ -33,6 +38,7 @@ describe('options of a volunteer', () => {
     ['--layers', '0–4'],
     ['--memory', '0'],
     ['--memory', 'much'],
+    ['--upload', '0'],
     ['--model', 'demo'],
   ])('%s %s is refused with what was expected', (flag, value) => {
     expect(() => readOptions([flag, value], {})).toThrow(InvalidValueError);
@@ -40,7 +46,7 @@ describe('options of a volunteer', () => {
 
   it('are all in the help, and a flag that does not exist is refused', () => {
     expect(readOptions(['--help'], {})).toBe('help');
-    for (const flag of ['relay', 'model', 'layers', 'forward-only', 'memory', 'operator']) {
+    for (const flag of ['relay', 'model', 'layers', 'forward-only', 'memory', 'store', 'upload', 'operator']) {
       expect(help).toContain(`--${flag}`);
     }
     expect(() => readOptions(['--layer', '0-4'], {})).toThrow(/layer/);

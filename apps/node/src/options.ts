@@ -9,6 +9,9 @@ export interface NodeOptions {
   readonly forwardOnly: boolean;
   readonly memoryBytesMax: number | undefined;
   readonly operator: string | undefined;
+  /** Where chunks of models are kept; in memory when absent. */
+  readonly storeFolder: string | undefined;
+  readonly uploadBytesPerSecond: number | undefined;
 }
 
 export const help = `unfed-node: a volunteer without a browser
@@ -18,6 +21,9 @@ export const help = `unfed-node: a volunteer without a browser
   --layers A-B       serve the layers from A up to, not including, B; what the pool lacks by default (UNFED_LAYERS)
   --forward-only     compute nothing, forward for others                  (UNFED_FORWARD_ONLY=1)
   --memory MIB       weights and caches together, 1024 by default          (UNFED_MEMORY)
+  --store DIR        keeps the model's pieces there, for this volunteer alone; in memory by default. Pieces of
+                     models that the relay no longer knows are removed       (UNFED_STORE)
+  --upload KIB_PER_S what other volunteers may fetch from here; no limit by default (UNFED_UPLOAD)
   --operator NAME    who runs this peer, told to everyone                  (UNFED_OPERATOR)
   --help
 
@@ -34,6 +40,8 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): No
       layers: { type: 'string', default: env.UNFED_LAYERS },
       'forward-only': { type: 'boolean', default: env.UNFED_FORWARD_ONLY === '1' },
       memory: { type: 'string', default: env.UNFED_MEMORY },
+      store: { type: 'string', default: env.UNFED_STORE },
+      upload: { type: 'string', default: env.UNFED_UPLOAD },
       operator: { type: 'string', default: env.UNFED_OPERATOR },
       help: { type: 'boolean', default: false },
     },
@@ -44,8 +52,11 @@ export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv): No
     model: values.model === undefined ? undefined : manifestHash(values.model),
     layers: values.layers === undefined ? undefined : readSpan(values.layers),
     forwardOnly: values['forward-only'],
-    memoryBytesMax: values.memory === undefined ? undefined : readMebibytes(values.memory),
+    memoryBytesMax: values.memory === undefined ? undefined : readWhole('--memory', values.memory, 'MiB') * 2 ** 20,
     operator: values.operator,
+    storeFolder: values.store,
+    uploadBytesPerSecond:
+      values.upload === undefined ? undefined : readWhole('--upload', values.upload, 'KiB/s') * 1024,
   };
 }
 
@@ -57,10 +68,10 @@ export function readSpan(text: string): Span {
   return { first, last };
 }
 
-function readMebibytes(text: string): number {
-  const mebibytes = Number(text);
-  if (!Number.isInteger(mebibytes) || mebibytes < 1) {
-    throw new InvalidValueError('--memory', 'a whole number of MiB from 1', text);
+function readWhole(flag: string, text: string, unit: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) {
+    throw new InvalidValueError(flag, `a whole number of ${unit} from 1`, text);
   }
-  return mebibytes * 2 ** 20;
+  return number;
 }

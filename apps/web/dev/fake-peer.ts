@@ -8,11 +8,12 @@ import type {
   NetworkView,
   Peer,
   StageView,
+  Weights,
+  WeightsView,
 } from '@unfed/client';
-import { RemoteError, manifestHash, type PeerId } from '@unfed/protocol';
-import type { Script } from './scripts.ts';
+import { RemoteError, type PeerId } from '@unfed/protocol';
+import { manifest, type Script } from './scripts.ts';
 
-const manifest = manifestHash('5f'.repeat(32));
 const peerId = (end: string) => `12D3KooWQ9hJwQyVQy6c1fN1bWbXn2LZ8q3rT5vKp4m${end}` as PeerId;
 
 export const relayInfo = {
@@ -64,13 +65,16 @@ export class FakePeer implements Peer {
   readonly id = peerId('SelfAbc2');
   readonly network: NetworkView;
   readonly donation: Donation;
+  readonly weights: Weights;
   readonly #script: Script;
   readonly #listeners = new Set<() => void>();
   #donationState: DonationState;
+  #weightsView: WeightsView;
 
   constructor(script: Script) {
     this.#script = script;
     this.#donationState = script.donation;
+    this.#weightsView = script.weights;
     const stages = stagesOf(script.coverage);
     this.network = {
       relay: { kind: 'connected' },
@@ -84,14 +88,37 @@ export class FakePeer implements Peer {
     const state = () => this.#donationState;
     const become = async (next: DonationState) => {
       this.#donationState = next;
-      for (const listener of [...this.#listeners]) listener();
+      this.#tell();
     };
+    this.weights = this.#scriptedWeights();
     this.donation = {
       get state() {
         return state();
       },
       start: () => become({ kind: 'preparing', note: '' }),
       stop: () => become({ kind: 'off' }),
+    };
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #scriptedWeights(): Weights {
+    const view = () => this.#weightsView;
+    const change = (models: WeightsView['models']) => {
+      this.#weightsView = { ...this.#weightsView, models };
+      this.#tell();
+    };
+    const pause = (paused: boolean) => change(view().models.map((model) => ({ ...model, paused })));
+    return {
+      get view() {
+        return view();
+      },
+      pause: () => pause(true),
+      resume: () => pause(false),
+      delete: async () => change([]),
+      setCaps: () => undefined,
     };
   }
 

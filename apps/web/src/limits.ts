@@ -30,3 +30,15 @@ export const seedMax = 2 ** 31 - 1;
 
 export const donationMemoryMinMiB = 256;
 export const donationMemoryMaxMiB = 65_536;
+
+export const storeMinMiB = 256;
+export const storeMaxMiB = 1024 * 1024;
+export const uploadMinKiBPerSecond = 64;
+/** The end of the slider; beyond it stands "no limit". */
+export const uploadMaxKiBPerSecond = 32 * 1024;
+
+/** The squares of a piece map: how large at most, and how high the whole picture, CSS pixels. */
+export const pieceSideMaxPx = 14;
+export const pieceMapHeightMaxPx = 112;
+/** Finer than this, one square stands for several pieces. */
+export const pieceCellsMax = 4096;

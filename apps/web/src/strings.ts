@@ -1,4 +1,5 @@
 /** Every word that the page shows, in one place, ready for another language. Numbers are formatted by format.ts. */
+import { durationText } from '@unfed/swarm/progress-text';
 import { bytesText, countText, rateText } from './format.ts';
 
 const layersText = (layers: string) => (/\D/.test(layers) ? `layers ${layers}` : `layer ${layers}`);
@@ -149,7 +150,62 @@ export const strings = {
     seeTitle: 'What you can see, and what you cannot',
     see: 'You receive numbers from inside the model, not text. With effort, somebody who runs a stage can work out the words from them. You also see the address of the peer that asks. You cannot see who that person is, nor the rest of their machine.',
     costTitle: 'What it costs',
-    cost: 'Power and memory while you serve, and traffic: a few kilobytes for each token. Everything ends when you press stop or close the tab.',
+    cost: 'Power and memory while you serve, and traffic: a few kilobytes for each token, and the pieces of the model that you fetch and pass on. The computing ends when you press stop; everything ends when you close the tab.',
+  },
+
+  weights: {
+    title: 'Weights on this machine',
+    intro: 'Pieces of models, fetched from other volunteers and the relay, each checked before it is kept.',
+    nothing: 'Nothing is kept yet. What you serve is fetched piece by piece, and kept for the next time.',
+    used: (used: number, cap: number) => `${bytesText(used)} of at most ${bytesText(cap)} used.`,
+    kept: {
+      kept: 'The browser keeps them until you delete them.',
+      'best-effort': 'The browser may clear them when the disk runs low; then they are fetched again.',
+      unknown: '',
+    },
+    uploaded: (bytes: number, perSecond: number) =>
+      perSecond > 0
+        ? `${bytesText(bytes)} passed on to other volunteers, ${bytesText(perSecond)}/s now.`
+        : `${bytesText(bytes)} passed on to other volunteers.`,
+    complete: (bytes: number) => `Complete: ${bytesText(bytes)}.`,
+    idle: (bytes: number) => `${bytesText(bytes)} kept; nothing more is wanted now.`,
+    part: (held: number, wanted: number) => `${bytesText(held)} of ${bytesText(wanted)}`,
+    paused: 'paused',
+    waiting: 'waiting for somebody who has the rest',
+    rate: (perSecond: number, sources: string) => `${bytesText(perSecond)}/s from ${sources}`,
+    left: (seconds: number) => `${durationText(seconds)} left`,
+    sources: (peers: number, seed: boolean) => {
+      const named = peers === 0 ? '' : peers === 1 ? '1 volunteer' : `${countText(peers)} volunteers`;
+      if (named === '') return seed ? 'the relay' : 'nobody';
+      return seed ? `${named} and the relay` : named;
+    },
+    banned: (count: number) =>
+      count === 1
+        ? 'One peer sent wrong bytes; they were thrown away, and it is not asked again.'
+        : `${countText(count)} peers sent wrong bytes; they were thrown away, and those peers are not asked again.`,
+    map: (model: string, counts: string) => `The pieces of ${model}: ${counts}.`,
+    pieces: {
+      held: 'here',
+      coming: 'coming',
+      offered: 'to be had',
+      missing: 'nobody has',
+      other: 'not needed here',
+    },
+    pause: 'Pause',
+    resume: 'Resume',
+    of: (action: string, model: string) => `${action}: ${model}`,
+    delete: 'Delete',
+    deleteTitle: (model: string) => `Delete ${model} from this machine?`,
+    deleteBody: (bytes: number) =>
+      `This frees ${bytesText(bytes)}. Others can no longer fetch it from you, and you fetch it again when you next serve it.`,
+    deleteConfirm: 'Delete it',
+    deleteRefuse: 'Keep it',
+    store: 'Disk at most',
+    storeHint: 'Pieces of models, kept in this browser.',
+    upload: 'Upload at most',
+    uploadHint: 'What other volunteers fetch from you.',
+    uploadRate: (kibPerSecond: number) => `${bytesText(kibPerSecond * 1024)}/s`,
+    uploadUnlimited: 'No limit',
   },
 
   network: {

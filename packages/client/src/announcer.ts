@@ -1,11 +1,19 @@
 /** Keeps this peer in the directory for as long as it offers something, with what is true now. */
 import type { Network } from '@unfed/network';
-import { limits as protocolLimits, signAnnouncement, type Identity, type StageOffer } from '@unfed/protocol';
+import {
+  limits as protocolLimits,
+  signAnnouncement,
+  type Identity,
+  type ManifestHash,
+  type StageOffer,
+} from '@unfed/protocol';
 import * as limits from './limits.ts';
 
 export interface Announcer {
   /** What the peer computes now; null for nothing. */
   offer(stage: StageOffer | null): void;
+  /** The models of which the peer exchanges chunks now. */
+  exchange(seeds: readonly ManifestHash[]): void;
   stop(): void;
 }
 
@@ -14,12 +22,13 @@ export function createAnnouncer(
   { identity, forward, operator }: { identity: Identity; forward: boolean; operator: string | null },
 ): Announcer {
   let stage: StageOffer | null = null;
+  let seeds: readonly ManifestHash[] = [];
   let announcedAtMs = -Infinity;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function announce(): void {
     timer = undefined;
-    if (stage === null && !forward) {
+    if (stage === null && seeds.length === 0 && !forward) {
       network.directory.announce(null);
       return;
     }
@@ -34,7 +43,7 @@ export function createAnnouncer(
       operator,
       networkGroup: null,
       addresses: network.addresses.slice(0, protocolLimits.addressesMax),
-      seeds: [],
+      seeds: [...seeds],
     };
     network.directory.announce(signAnnouncement(announcement, identity));
     timer = setTimeout(announce, limits.announceEveryMs);
@@ -58,6 +67,11 @@ export function createAnnouncer(
   return {
     offer(next) {
       stage = next;
+      announceSoon();
+    },
+    exchange(next) {
+      if (next.join() === seeds.join()) return;
+      seeds = [...next];
       announceSoon();
     },
     stop() {

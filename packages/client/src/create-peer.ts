@@ -1,17 +1,20 @@
 /** Puts one peer together from its parts, for whatever platform is handed in. */
-import { createStageLinks } from '@unfed/inference';
+import { createStageLinks, type StageLinks } from '@unfed/inference';
+import type { Network } from '@unfed/network';
 import { manifestHash, randomIdentity, type ManifestHash } from '@unfed/protocol';
-import { httpSeed } from '@unfed/swarm';
-import { createAnnouncer } from './announcer.ts';
+import { httpFiles, httpSeed } from '@unfed/swarm';
+import { createActivity } from './activity.ts';
+import { createAnnouncer, type Announcer } from './announcer.ts';
 import { Changes } from './changes.ts';
-import type { OpenChat } from './chat.ts';
 import { createDonation } from './donation.ts';
-import { knownModels } from './known-models.ts';
+import { knownModels, modelName, type KnownModel } from './known-models.ts';
 import { openChat } from './open-chat.ts';
 import { PeerPenalties } from './peer-penalties.ts';
 import type { Chat, Peer } from './peer.ts';
 import type { PeerOptions, Platform } from './platform.ts';
 import { networkView } from './pools.ts';
+import { watchStageNeighbours, type StageNeighbours } from './stage-neighbours.ts';
+import { createWeights } from './weights.ts';
 
 export async function createPeerOn(platform: Platform, options: PeerOptions): Promise<Peer> {
   const identity = options.identity ?? randomIdentity();
@@ -22,8 +25,10 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     allowPrivateAddresses: options.allowPrivateAddresses ?? options.relay.addresses.some(isPrivateAddress),
     signal: options.signal,
   });
+  // What is fetched for asking comes from the seed alone: peers would learn which model somebody is about to ask.
   const source = httpSeed({ baseUrl: options.modelsUrl });
-  const links = createStageLinks(network);
+  const neighbours = watchStageNeighbours(network);
+  const links = createStageLinks(neighbours.links);
   const announcer = createAnnouncer(network, {
     identity,
     forward: options.forward ?? false,
@@ -31,9 +36,6 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
   });
   const changes = new Changes();
   const stopListening = [network.onChange(changes.notify), network.directory.onChange(changes.notify)];
-  const donation = createDonation({ platform, network, links, source, announcer, onChange: changes.notify });
-  const parts = { platform, source, network, links, penalties: new PeerPenalties() };
-  const chats = new Map<ManifestHash, Promise<OpenChat>>();
   const abort = new AbortController();
   const known = knownModels({
     listed: options.relay.models.map(({ manifest, name }) => ({ manifest: manifestHash(manifest), name })),
@@ -42,6 +44,16 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     signal: abort.signal,
     onChange: changes.notify,
   });
+  const { activity, weights, donation } = createVolunteer(platform, options, {
+    network,
+    announcer,
+    neighbours,
+    links,
+    known,
+    onChange: changes.notify,
+  });
+  const parts = { platform, source, network, links, penalties: new PeerPenalties() };
+  const chats = new Map<ManifestHash, Promise<Chat>>();
 
   return {
     id: identity.peer,
@@ -49,11 +61,13 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       return networkView(network, known());
     },
     donation,
+    weights,
     openChat(hash, onProgress = () => undefined): Promise<Chat> {
       let chat = chats.get(hash);
       if (chat === undefined) {
         const { endsBackend = 'auto' } = options;
-        chat = openChat({ ...parts, endsBackend, signal: abort.signal }, hash, onProgress);
+        const opening = openChat({ ...parts, endsBackend, signal: abort.signal }, hash, onProgress);
+        chat = opening.then((opened) => activity.watch(opened));
         chats.set(hash, chat);
         // What failed is tried anew the next time.
         chat.catch(() => chats.delete(hash));
@@ -64,6 +78,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     async stop() {
       abort.abort();
       await donation.stop();
+      await weights.stop();
       announcer.stop();
       links.stop();
       for (const stop of stopListening) stop();
@@ -71,6 +86,40 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       await network.stop();
     },
   };
+}
+
+export type { OpenedStore, PeerOptions, Platform } from './platform.ts';
+
+interface VolunteerParts {
+  readonly network: Network;
+  readonly announcer: Announcer;
+  readonly neighbours: StageNeighbours;
+  readonly links: StageLinks;
+  readonly known: () => ReadonlyMap<ManifestHash, KnownModel>;
+  readonly onChange: () => void;
+}
+
+/** What a peer needs to serve layers: chunks, the donation that loads them, and how busy both find the line. */
+function createVolunteer(platform: Platform, options: PeerOptions, parts: VolunteerParts) {
+  const { network, announcer, neighbours, links, known, onChange } = parts;
+  const activity = createActivity({
+    positionsServed: () => (donation.state.kind === 'serving' ? donation.state.positionsServed : 0),
+    onChange: () => weights.shareLine(),
+  });
+  const weights = createWeights({
+    network,
+    announcer,
+    seed: httpFiles({ baseUrl: options.modelsUrl }),
+    openStore: () => platform.openStore(options.storeFolder),
+    askToKeep: () => platform.askToKeep(),
+    isNeighbour: (peer) => neighbours.has(peer),
+    isBusy: () => activity.isBusy(),
+    nameOf: (manifest) => modelName(manifest, known().get(manifest)),
+    knownModels: () => known().keys(),
+    onChange,
+  });
+  const donation = createDonation({ platform, network, links, weights, announcer, onChange });
+  return { activity, weights, donation };
 }
 
 /** Loopback and the private ranges of RFC 1918, in a multiaddr. */

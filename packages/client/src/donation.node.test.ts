@@ -53,12 +53,11 @@ function partsOf(): DonationParts {
   const directory = { announcements: () => memory.announcements(), onChange: () => () => undefined, whole: true };
   return {
     links,
-    source,
+    weights: { join: async () => source, fetch: async ({ span }) => span, leave: () => undefined },
     network: { self: identity.peer, directory } as unknown as Network,
-    announcer: { offer: (stage) => void offers.push(stage), stop: () => undefined },
+    announcer: { offer: (stage) => void offers.push(stage), exchange: () => undefined, stop: () => undefined },
     onChange: () => undefined,
     platform: {
-      createNetwork: () => Promise.reject(new Error('a donation has its network')),
       createEngine: async ({ signal }) => {
         const state = { disposed: false };
         engines.push(state);

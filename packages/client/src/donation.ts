@@ -11,12 +11,13 @@ import { asUnfedError, MemoryTooSmallError } from './errors.ts';
 import * as limits from './limits.ts';
 import type { DonateOptions, Donation, DonationState } from './peer.ts';
 import type { Platform } from './platform.ts';
+import type { DonationWeights } from './weights.ts';
 
 export interface DonationParts {
-  readonly platform: Platform;
+  readonly platform: Pick<Platform, 'createEngine'>;
   readonly network: Network;
   readonly links: StageLinks;
-  readonly source: ShardSource;
+  readonly weights: DonationWeights;
   readonly announcer: Announcer;
   readonly onChange: () => void;
 }
@@ -66,6 +67,20 @@ export function createDonation(parts: DonationParts): Donation {
   };
 }
 
+interface Loading {
+  readonly manifest: Manifest;
+  readonly span: Span;
+  readonly bytesMax: number;
+  readonly source: ShardSource;
+}
+
+/** @throws MemoryTooSmallError */
+function checkMemory(manifest: Manifest, span: Span, bytesMax: number): void {
+  const bytes = spanShards(span).reduce((sum, id) => sum + shardEntry(manifest, id).bytes, 0);
+  const neededBytes = bytes / (1 - limits.cacheShare);
+  if (neededBytes > bytesMax) throw new MemoryTooSmallError(neededBytes, bytesMax);
+}
+
 /** One donation from start to stop. */
 class Running {
   /** Set when the person stopped it, so that what then breaks is no failure. */
@@ -94,19 +109,22 @@ class Running {
   }
 
   async start(options: DonateOptions): Promise<void> {
-    const { platform, source, network } = this.#parts;
+    const { platform, weights, network } = this.#parts;
     const signal = this.#abort.signal;
     this.#show({ kind: 'preparing', note: 'reading what the model is made of' });
+    const source = await weights.join(options.manifest, signal);
     const { manifest } = await source.manifest(options.manifest, { signal });
     checkManifestSizes(manifest);
     const bytesMax = options.memoryBytesMax ?? limits.donationBytesDefault;
-    const span = options.span ?? (await this.#choose(manifest, options.manifest, bytesMax));
+    const wanted = options.span ?? (await this.#choose(manifest, options.manifest, bytesMax));
+    checkMemory(manifest, wanted, bytesMax);
     this.#show({ kind: 'preparing', note: 'starting the runtime and testing it against known answers' });
     const onProgress = (note: string) => this.#show({ kind: 'preparing', note });
     const engine = await platform.createEngine({ backend: options.backend ?? 'auto', signal, onProgress });
     this.#engine = engine;
     signal.throwIfAborted();
-    const runner = await this.#load(engine, manifest, { span, bytesMax });
+    const span = await this.#fetch(manifest, options.manifest, wanted);
+    const runner = await this.#load(engine, { manifest, span, bytesMax, source });
     signal.throwIfAborted();
     const stepsPerSecond = await engine.measure(runner, signal);
     signal.throwIfAborted();
@@ -159,21 +177,21 @@ class Running {
     return chooseSpan(offers, layers, layersMax);
   }
 
-  async #load(
-    engine: Engine,
-    manifest: Manifest,
-    { span, bytesMax }: { span: Span; bytesMax: number },
-  ): Promise<SpanRunner> {
+  /** @returns the span, shorter where the store has no room for all of it */
+  #fetch(manifest: Manifest, hash: ManifestHash, wanted: Span): Promise<Span> {
+    return this.#parts.weights.fetch({
+      hash,
+      manifest,
+      span: wanted,
+      signal: this.#abort.signal,
+      onProgress: (span, bytes, bytesTotal) => this.#show({ kind: 'downloading', span, bytes, bytesTotal }),
+    });
+  }
+
+  async #load(engine: Engine, { manifest, span, bytesMax, source }: Loading): Promise<SpanRunner> {
     const signal = this.#abort.signal;
-    const bytesTotal = spanShards(span).reduce((sum, id) => sum + shardEntry(manifest, id).bytes, 0);
-    const neededBytes = bytesTotal / (1 - limits.cacheShare);
-    if (neededBytes > bytesMax) throw new MemoryTooSmallError(neededBytes, bytesMax);
-    let bytes = 0;
-    const onBytes = (more: number) => {
-      bytes += more;
-      this.#show({ kind: 'downloading', span, bytes, bytesTotal });
-    };
-    onBytes(0);
+    signal.throwIfAborted();
+    this.#show({ kind: 'preparing', note: 'putting the layers together' });
     const { architecture, quantization } = manifest;
     const runner = await engine.loadSpan(
       {
@@ -183,7 +201,7 @@ class Running {
         positionsMax: Math.min(architecture.contextLength, limits.sessionPositionsMax),
         cacheBytesMax: Math.floor(bytesMax * limits.cacheShare),
       },
-      (id) => this.#parts.source.shard(manifest, id, { signal, onProgress: onBytes }),
+      (id) => source.shard(manifest, id, { signal }),
       { signal, onProgress: (note) => this.#show({ kind: 'preparing', note }) },
     );
     this.#runner = runner;
@@ -196,6 +214,7 @@ class Running {
       this.#abort.abort();
       this.#service?.stop();
       this.#parts.announcer.offer(null);
+      this.#parts.weights.leave();
     }
     this.#serving = undefined;
     await this.#runner?.dispose().catch(() => undefined);

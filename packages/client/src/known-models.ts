@@ -11,6 +11,11 @@ export interface KnownModel {
   readonly manifest?: Manifest;
 }
 
+/** Its name, or the start of its hash. */
+export function modelName(hash: ManifestHash, known: KnownModel | undefined): string {
+  return known?.name ?? `${hash.slice(0, 8)}…`;
+}
+
 export interface KnownModelsOptions {
   /** The relay's models: shown also while their manifests cannot be had. */
   readonly listed: readonly { readonly manifest: ManifestHash; readonly name: string }[];

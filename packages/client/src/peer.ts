@@ -3,6 +3,7 @@
  * put it together; this file says what it can do.
  */
 import type { ManifestHash, PeerId, Span, UnfedError } from '@unfed/protocol';
+import type { Keeping, PieceMap } from '@unfed/swarm';
 
 /** What a relay says of itself at `GET /relay.json`; the page's own origin serves it. */
 export interface RelayInfo {
@@ -175,13 +176,65 @@ export interface Chat {
   answer(messages: readonly ChatMessage[], options?: AnswerOptions): AsyncGenerator<AnswerEvent, void, void>;
 }
 
+/** One model of which chunks are kept or wanted here. Bytes are of the shards wanted here. */
+export interface ModelWeightsView {
+  readonly manifest: ManifestHash;
+  readonly name: string;
+  readonly heldBytes: number;
+  readonly wantedBytes: number;
+  /** What this model takes of the store, wanted or not. */
+  readonly storedBytes: number;
+  /** 0 while nothing comes. */
+  readonly bytesPerSecond: number;
+  /** 0 when all is there, null while nobody can say. */
+  readonly secondsLeft: number | null;
+  /** Peers that send it now. */
+  readonly peers: number;
+  /** Whether the HTTP seed is being asked too. */
+  readonly seed: boolean;
+  readonly paused: boolean;
+  /** Empty while this model is only kept, and nothing of it exchanged. */
+  readonly pieces: PieceMap;
+}
+
+/** Chunks of models on this machine. They are fetched and passed on while it donates, and kept in between. */
+export interface WeightsView {
+  readonly models: readonly ModelWeightsView[];
+  readonly usedBytes: number;
+  readonly capBytes: number;
+  /** Whether the browser clears the chunks when the disk runs low; asked for when a donation starts. */
+  readonly kept: Keeping;
+  readonly uploadedBytes: number;
+  readonly uploadBytesPerSecond: number;
+  /** Peers that sent wrong bytes or broke the rules, and are refused since. */
+  readonly banned: number;
+  /** A sentence where something had to give; empty else. */
+  readonly note: string;
+}
+
+export interface WeightCaps {
+  readonly storeBytes?: number;
+  /** Infinity for no cap; 0 passes nothing on. */
+  readonly uploadBytesPerSecond?: number;
+}
+
+export interface Weights {
+  readonly view: WeightsView;
+  pause(manifest: ManifestHash): void;
+  resume(manifest: ManifestHash): void;
+  /** Forgets a model's chunks and fetches no more of them, until somebody asks for it again. */
+  delete(manifest: ManifestHash): Promise<void>;
+  setCaps(caps: WeightCaps): void;
+}
+
 export interface Peer {
   readonly id: PeerId;
   readonly network: NetworkView;
   readonly donation: Donation;
+  readonly weights: Weights;
   /** Fetches manifest, tokenizer and ends, and starts the runtime. Kept: a second call is free. */
   openChat(manifest: ManifestHash, onProgress?: (note: string, part: number) => void): Promise<Chat>;
-  /** Calls back after anything in `network` or `donation` changed, at most once an animation frame's time. */
+  /** Calls back after anything in `network`, `donation` or `weights` changed, at most once an animation frame's time. */
   onChange(listener: () => void): () => void;
   stop(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 import type { Backend, Engine } from '@unfed/engine';
 import type { Network, NetworkOptions } from '@unfed/network';
 import type { Identity } from '@unfed/protocol';
+import type { ChunkStore, Keeping } from '@unfed/swarm';
 import type { RelayInfo } from './peer.ts';
 
 export interface EngineRequest {
@@ -10,9 +11,22 @@ export interface EngineRequest {
   readonly onProgress?: (note: string) => void;
 }
 
+/** Where chunks are kept. */
+export interface OpenedStore {
+  readonly store: ChunkStore;
+  /** Whether they outlive this process or page. */
+  readonly durable: boolean;
+  /** What had to give; empty when nothing had to. */
+  readonly note: string;
+}
+
 export interface Platform {
   createNetwork(options: NetworkOptions): Promise<Network>;
   createEngine(request: EngineRequest): Promise<Engine>;
+  /** @param folder where Node keeps chunks */
+  openStore(folder: string | undefined): Promise<OpenedStore>;
+  /** Asks whoever lends the disk to keep what is stored, as one does when a person has chosen to give room. */
+  askToKeep(): Promise<Keeping>;
 }
 
 export interface PeerOptions {
@@ -27,6 +41,8 @@ export interface PeerOptions {
   readonly endsBackend?: 'auto' | Backend;
   /** Dial loopback and private networks. Default: only where the relay itself is there, as in development. */
   readonly allowPrivateAddresses?: boolean;
+  /** Where Node keeps chunks of models, for itself alone; in memory when absent. A page keeps them in IndexedDB. */
+  readonly storeFolder?: string;
   /** Who runs this peer, as they say themselves. */
   readonly operator?: string;
   readonly signal?: AbortSignal;

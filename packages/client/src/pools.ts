@@ -2,7 +2,7 @@
 import { coverage } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import type { Announcement, ManifestHash } from '@unfed/protocol';
-import type { KnownModel } from './known-models.ts';
+import { modelName, type KnownModel } from './known-models.ts';
 import type { ForwarderView, NetworkView, PoolView, StageView } from './peer.ts';
 
 export function networkView(
@@ -22,9 +22,14 @@ export function networkView(
   return {
     relay: network.relayState,
     pools: [...pools].map(([hash, pool]) => poolView(hash, pool, { self: network.self, known: known.get(hash) })),
-    forwarders: announcements.filter(({ stage }) => stage === null).map(({ peer }): ForwarderView => ({ peer })),
+    forwarders: announcements.filter(isForwarder).map(({ peer }): ForwarderView => ({ peer })),
     connections: network.connections,
   };
+}
+
+/** Who announces chunks and no stage is still fetching what it will serve. */
+function isForwarder({ stage, seeds }: Announcement): boolean {
+  return stage === null && seeds.length === 0;
 }
 
 function poolView(
@@ -41,7 +46,7 @@ function poolView(
   const layers = known?.manifest?.architecture.layers ?? 0;
   return {
     manifest: hash,
-    name: known?.name ?? `${hash.slice(0, 8)}…`,
+    name: modelName(hash, known),
     layers,
     coverage: coverage(
       stages.map((stage) => stage.span),

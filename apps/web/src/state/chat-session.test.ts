@@ -1,4 +1,4 @@
-import type { AnswerEvent, Chat, DonationState, NetworkView, Peer, RelayInfo, StageView } from '@unfed/client';
+import type { AnswerEvent, Chat, DonationState, NetworkView, Peer, RelayInfo, StageView, Weights } from '@unfed/client';
 import { RemoteError, manifestHash, type PeerId } from '@unfed/protocol';
 import { describe, expect, it } from 'vitest';
 import { ChatSession } from './chat-session.ts';
@@ -31,6 +31,23 @@ const text = (delta: string): AnswerEvent => ({ kind: 'text', delta, tokens: 1 }
 
 type Answer = Chat['answer'];
 
+const noWeights: Weights = {
+  view: {
+    models: [],
+    usedBytes: 0,
+    capBytes: 0,
+    kept: 'unknown',
+    uploadedBytes: 0,
+    uploadBytesPerSecond: 0,
+    banned: 0,
+    note: '',
+  },
+  pause: () => undefined,
+  resume: () => undefined,
+  delete: async () => undefined,
+  setCaps: () => undefined,
+};
+
 function peerWith(answer: Answer, contextLength = 100): Peer {
   const network: NetworkView = {
     relay: { kind: 'connected' },
@@ -45,6 +62,7 @@ function peerWith(answer: Answer, contextLength = 100): Peer {
     id: 'self' as PeerId,
     network,
     donation: { state: off, start: async () => undefined, stop: async () => undefined },
+    weights: noWeights,
     openChat: async () => ({ manifest, name: 'demo', contextLength, promptTokens, answer }),
     onChange: () => () => undefined,
     stop: async () => undefined,

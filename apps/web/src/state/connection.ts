@@ -1,5 +1,5 @@
 /** How the page comes to a running peer: the relay's description, then libp2p, then a view that follows the peer. */
-import type { DonationState, NetworkView, Peer, PoolView, RelayInfo, RelayState } from '@unfed/client';
+import type { DonationState, NetworkView, Peer, PoolView, RelayInfo, RelayState, WeightsView } from '@unfed/client';
 import type { ManifestHash } from '@unfed/protocol';
 import { ObservableValue } from './observable.ts';
 
@@ -10,6 +10,7 @@ export interface ConnectionView {
   readonly peer: Peer | undefined;
   readonly network: NetworkView | undefined;
   readonly donation: DonationState;
+  readonly weights: WeightsView | undefined;
   /** Why there is no peer and none will come without a reload. */
   readonly failure: string | undefined;
 }
@@ -29,6 +30,7 @@ const nothingYet: ConnectionView = {
   peer: undefined,
   network: undefined,
   donation: { kind: 'off' },
+  weights: undefined,
   failure: undefined,
 };
 
@@ -52,6 +54,7 @@ export class Connection extends ObservableValue<ConnectionView> {
           relay: peer.network.relay,
           network: peer.network,
           donation: peer.donation.state,
+          weights: peer.weights.view,
         });
       peer.onChange(follow);
       follow();

@@ -14,6 +14,10 @@ export interface Settings {
   readonly seed: number | undefined;
   /** Weights and caches together, while donating. */
   readonly donationMemoryMiB: number;
+  /** Chunks of models kept in this browser. */
+  readonly storeMiB: number;
+  /** Passed on to other volunteers. Undefined: as much as the line takes. */
+  readonly uploadKiBPerSecond: number | undefined;
 }
 
 export const defaultSettings: Settings = {
@@ -22,6 +26,8 @@ export const defaultSettings: Settings = {
   temperature: 0,
   seed: undefined,
   donationMemoryMiB: 1024,
+  storeMiB: 8192,
+  uploadKiBPerSecond: undefined,
 };
 
 const storageKey = 'unfed.settings.1';
@@ -42,12 +48,15 @@ export function parseSettings(text: string | null): Settings {
   const { theme, seed } = stored;
   const tokens = within(stored.answerTokens, [limits.answerTokensMin, limits.answerTokensMax], NaN);
   const memory = within(stored.donationMemoryMiB, [limits.donationMemoryMinMiB, limits.donationMemoryMaxMiB], NaN);
+  const upload = within(stored.uploadKiBPerSecond, [limits.uploadMinKiBPerSecond, limits.uploadMaxKiBPerSecond], NaN);
   return {
     theme: theme === 'light' || theme === 'dark' ? theme : 'system',
     answerTokens: Number.isNaN(tokens) ? defaultSettings.answerTokens : Math.round(tokens),
     temperature: within(stored.temperature, [0, limits.temperatureMax], defaultSettings.temperature),
     seed: typeof seed === 'number' && Number.isInteger(seed) && seed >= 0 && seed <= limits.seedMax ? seed : undefined,
     donationMemoryMiB: Number.isNaN(memory) ? defaultSettings.donationMemoryMiB : Math.round(memory),
+    storeMiB: Math.round(within(stored.storeMiB, [limits.storeMinMiB, limits.storeMaxMiB], defaultSettings.storeMiB)),
+    uploadKiBPerSecond: Number.isNaN(upload) ? undefined : Math.round(upload),
   };
 }
 
