@@ -44,7 +44,7 @@ const lingerMs = 600_000;
 /** What the origin may give counts as given from the start. */
 const originCopiesAllowed = 1.2;
 const originIdleMs = 30_000;
-const patienceMs = 3 * 3_600_000;
+const patienceMs = 20 * 60_000;
 
 export function runSwarm(run: SwarmRun): SwarmOutcome {
   return new Simulation(run).run();

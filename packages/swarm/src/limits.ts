@@ -61,7 +61,7 @@ export const originTurnMs = 600;
 /** Chunks that only this peer holds, of which others wait for some, before it asks the origin for more. */
 export const originAheadMax = 12;
 /** How long a rank among the announced peers holds. */
-export const originRankMs = 10_000;
+export const originRankMs = 30_000;
 
 /** Peers that may download from us at the same time: by what they give, and one more by turns. */
 export const uploadSlotsRegular = 4;

@@ -21,18 +21,14 @@ export function originRank(self: number, others: readonly number[], chunk: numbe
   return rank;
 }
 
-/**
- * @param rank by `originRank`
- * @param peers how many exchange the model, this one included
- */
-export function isOriginsTurn(
-  rank: number,
+/** @param peers how many exchange the model, this one included @returns how many of them may ask, first ones first */
+export function originAskers(
   peers: number,
   { waitedMs, hasOthers }: Pick<OriginNeed, 'waitedMs' | 'hasOthers'>,
-): boolean {
+): number {
   const turns = waitedMs / (limits.originTurnMs * Math.log2(peers));
   // Others that came before may be at it. In a swarm that lives, the chunk is most likely on its way.
-  return rank < 2 ** Math.floor(hasOthers ? turns : turns + 0.5) - 1;
+  return 2 ** Math.floor(hasOthers ? turns : turns + 0.5) - 1;
 }
 
 /** The turns of one peer for one model. */
@@ -67,14 +63,15 @@ export class OriginTurns {
     this.#lastAskedMs = nowMs;
     // What a slow line cannot pass on, a faster one should fetch.
     if (need.unspread >= limits.originAheadMax && this.#hasTakers()) return undefined;
+    const isOpen = this.#isEarly || others.length < limits.originCrowdMax;
+    const askers = isOpen ? Infinity : originAskers(others.length + 1, need);
+    if (askers < 1) return undefined;
     let known = this.#ranks.get(chunk);
     if (known === undefined || nowMs - known.atMs > limits.originRankMs) {
       known = { rank: originRank(this.#self, others, chunk), atMs: nowMs };
       this.#ranks.set(chunk, known);
     }
-    const { rank } = known;
-    if (this.#isEarly || others.length < limits.originCrowdMax) return rank;
-    return isOriginsTurn(rank, others.length + 1, need) ? rank : undefined;
+    return known.rank < askers ? known.rank : undefined;
   }
 }
 
