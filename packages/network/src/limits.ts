@@ -1,6 +1,8 @@
 /** Every limit of this package: name, unit last, default. Sizes of frames themselves are in @unfed/protocol. */
 import { directoryProtocol, limits as protocolLimits, swarmProtocol } from '@unfed/protocol';
 
+/** Of a link's frame: the word before it. */
+const linkHeaderBytes = 4;
 /**
  * Bytes of one libp2p message on a link: with libp2p's own framing (13 bytes at most) a data-channel message stays
  * below 4.1 kB. Chrome's SCTP sends about 4.6 kB of one message and then waits for a round trip.
@@ -8,12 +10,17 @@ import { directoryProtocol, limits as protocolLimits, swarmProtocol } from '@unf
 export const messageBytesMax = 4080;
 /** libp2p's framing of one message (F4), with a little room. */
 export const messageOverheadBytes = 16;
-/** Bulk gains more from fewer messages than it loses by a round trip here and there. */
+/**
+ * Bulk gains more from fewer messages than it loses by a round trip here and there: its longest frame is one message, so
+ * that nothing is cut and put together again.
+ */
 export const messageBytesMaxByProtocol: Readonly<Record<string, number>> = {
-  [swarmProtocol]: (16 << 10) - messageOverheadBytes,
+  [swarmProtocol]: linkHeaderBytes + protocolLimits.swarmFrameBytesMax,
 };
 /** What the WebRTC transports may put into one data-channel message: links keep to less where less is right. */
-export const dataChannelMessageBytesMax = 16 << 10;
+export const dataChannelMessageBytesMax = linkHeaderBytes + protocolLimits.swarmFrameBytesMax + messageOverheadBytes;
+/** When a bulk link is woken to send on: well before its data channel's queue is empty. */
+export const dataChannelLowBytes = 512 << 10;
 /** Above this, a data channel's queue counts as full and links wait for it to drain. */
 export const dataChannelBufferedBytesMax = 1 << 20;
 

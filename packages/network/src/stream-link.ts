@@ -87,6 +87,7 @@ export class StreamLink implements Link {
       frame: (frame) => this.#take(frame),
       word: (word) => this.#obey(word),
     });
+    if (protocol in limits.messageBytesMaxByProtocol) wakeEarly(stream);
     stream.addEventListener('drain', () => this.#wake?.());
     stream.addEventListener('close', () => this.#lose());
     stream.addEventListener('remoteCloseWrite', () => this.#lose());
@@ -319,6 +320,15 @@ export class StreamLink implements Link {
   #error(failure: ConstructorParameters<typeof LinkError>[0], detail: string, cause?: unknown): LinkError {
     return new LinkError(failure, this.peer, detail, { cause });
   }
+}
+
+/**
+ * libp2p's WebRTC streams say that they drained when nothing is left to send, and the line stands still until the page has
+ * time to go on. The stream offers no way to say when; its channel, a private field, does.
+ */
+function wakeEarly(stream: Stream): void {
+  const { channel } = stream as { channel?: Partial<Pick<RTCDataChannel, 'bufferedAmountLowThreshold'>> };
+  if (channel?.bufferedAmountLowThreshold === 0) channel.bufferedAmountLowThreshold = limits.dataChannelLowBytes;
 }
 
 /** Stands in the queue of incoming frames for the other end's goodbye. */
