@@ -131,6 +131,23 @@ const states: Readonly<Record<string, State>> = {
   'a donation that prepares': { script: 'preparing', tab: 'donate' },
   'a donation that downloads': { script: 'downloading', tab: 'donate' },
   'a donation that serves': { script: 'serving', tab: 'donate' },
+  'a download that is paused': {
+    script: 'downloading',
+    tab: 'donate',
+    reach: async (page) => {
+      await page.getByTestId('weights-pause').click();
+      await expect(page.getByTestId('weights-line')).toContainText('paused');
+    },
+  },
+  'a disk that is full': { script: 'full', tab: 'donate' },
+  'a model that may be deleted': {
+    script: 'serving',
+    tab: 'donate',
+    reach: async (page) => {
+      await page.getByTestId('weights-delete').click();
+      await expect(page.getByTestId('weights-dialog')).toBeVisible();
+    },
+  },
   'a donation that failed': { script: 'failed', tab: 'donate' },
   'a whole network': { script: 'whole', tab: 'network' },
   'a network without volunteers': { script: 'empty', tab: 'network' },
@@ -190,6 +207,28 @@ test('a screen reader hears that the answer is under way, then the whole answer 
   expect(heard.filter((text) => text === 'Answering')).toHaveLength(1);
   expect(heard.filter((text) => text.includes('Paris'))).toHaveLength(1);
   expect(heard.at(-1)).toContain('is shown as text.');
+});
+
+test('the pieces of a model are a picture that words say too; deleting them is asked first', async ({ page }) => {
+  await page.goto(`${origin}/dev/index.html?script=downloading&tab=donate`);
+  const map = page.getByTestId('piece-map');
+  const expected = /^The pieces of demo: \d+ here, \d+ coming, \d+ to be had, \d+ nobody has, 210 not needed here\.$/;
+  await expect(map).toHaveAttribute('aria-label', expected);
+  const drawn = await map.locator('canvas').evaluate((canvas) => {
+    const { width, height } = canvas as HTMLCanvasElement;
+    const pixels = (canvas as HTMLCanvasElement).getContext('2d')?.getImageData(0, 0, width, height).data;
+    const colours = new Set<string>();
+    for (let i = 0; i < (pixels?.length ?? 0); i += 4) colours.add(pixels?.slice(i, i + 4).join() ?? '');
+    return colours.size;
+  });
+  expect(drawn).toBeGreaterThanOrEqual(5);
+  await expect(page.getByTestId('weights-line')).toContainText('from 3 volunteers and the relay, 9 s left');
+  await page.getByTestId('weights-delete').click();
+  await page.getByRole('button', { name: 'Keep it' }).click();
+  await expect(page.getByTestId('model-weights')).toBeVisible();
+  await page.getByTestId('weights-delete').click();
+  await page.getByTestId('weights-delete-confirm').click();
+  await expect(page.getByTestId('model-weights')).toHaveCount(0);
 });
 
 test('the tabs are reached by arrow keys, and the address names the tab', async ({ page }) => {

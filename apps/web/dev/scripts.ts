@@ -39,7 +39,7 @@ function piecesOf(heldShare: number): PieceMap {
       if (place < 3 || place > 5) return pieceState('other');
       const turn = ((chunk * 37 + place * 11) % 90) / 90;
       if (turn < heldShare) return pieceState('held');
-      return pieceState(turn < heldShare + 0.08 ? 'coming' : turn < 0.97 ? 'offered' : 'missing');
+      return pieceState(turn < heldShare + 0.08 ? 'coming' : turn < 0.9 ? 'offered' : 'missing');
     }),
   }));
 }

@@ -1,6 +1,6 @@
 /** Every word that the page shows, in one place, ready for another language. Numbers are formatted by format.ts. */
 import { durationText } from '@unfed/swarm/progress-text';
-import { bytesText, countText, rateText } from './format.ts';
+import { bytesText, countText, memoryText, rateText } from './format.ts';
 
 const layersText = (layers: string) => (/\D/.test(layers) ? `layers ${layers}` : `layer ${layers}`);
 
@@ -157,7 +157,7 @@ export const strings = {
     title: 'Weights on this machine',
     intro: 'Pieces of models, fetched from other volunteers and the relay, each checked before it is kept.',
     nothing: 'Nothing is kept yet. What you serve is fetched piece by piece, and kept for the next time.',
-    used: (used: number, cap: number) => `${bytesText(used)} of at most ${bytesText(cap)} used.`,
+    used: (usedMiB: number, capMiB: number) => `${memoryText(usedMiB)} of at most ${memoryText(capMiB)} used.`,
     kept: {
       kept: 'The browser keeps them until you delete them.',
       'best-effort': 'The browser may clear them when the disk runs low; then they are fetched again.',
@@ -274,9 +274,9 @@ export const strings = {
       },
       {
         who: 'Other volunteers',
-        asks: 'Nothing, unless your page donates: then its peer id',
+        asks: 'Nothing, unless your page donates: then its peer id, and your address where they exchange pieces of a model with it',
         words: 'Nothing',
-        rest: 'The layers and the speed that a donating page announces',
+        rest: 'The layers, the speed and the models that a donating page announces, and which pieces it holds',
       },
       {
         who: 'Somebody on the line',

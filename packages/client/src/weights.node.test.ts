@@ -1,0 +1,106 @@
+import { identityFromSeed, layerShard, manifestHash, type ManifestHash } from '@unfed/protocol';
+import { memoryStore, type ChunkStore } from '@unfed/swarm';
+import { createMemoryNetwork, type MemoryNetwork } from '@unfed/testing';
+import type { Network } from '@unfed/network';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createWeights, type PeerWeights, type WeightsParts } from './weights.ts';
+
+const { peer: self } = identityFromSeed(new Uint8Array(32).fill(1));
+const [served, known, removed] = ['aa', 'bb', 'cc'].map((pair) => manifestHash(pair.repeat(32)));
+const signal = new AbortController().signal;
+let memory: MemoryNetwork;
+let store: ChunkStore;
+let weights: PeerWeights;
+let announced: (readonly ManifestHash[])[];
+let changed: () => void;
+
+beforeEach(async () => {
+  memory = createMemoryNetwork({ seed: 1 });
+  store = memoryStore();
+  for (const manifest of [served, known, removed]) {
+    await store.put({ manifest, shard: layerShard(0), chunk: 0 }, new Uint8Array(8));
+  }
+  announced = [];
+  changed = () => undefined;
+  weights = createWeights(partsOf());
+});
+afterEach(async () => {
+  await weights.stop();
+  memory.stop();
+});
+
+function partsOf(): WeightsParts {
+  const links = memory.peer(identityFromSeed(new Uint8Array(32).fill(1)));
+  return {
+    network: Object.assign(Object.create(links) as Network, {
+      open: links.open.bind(links),
+      accept: links.accept.bind(links),
+      directory: memory.directory(self),
+    }),
+    announcer: { exchange: (seeds) => void announced.push(seeds) },
+    seed: { read: () => (async function* () {})() },
+    openStore: async () => ({ store, durable: true, note: 'kept in memory' }),
+    askToKeep: async () => 'kept',
+    isNeighbour: () => false,
+    isBusy: () => false,
+    nameOf: (manifest) => manifest.slice(0, 2),
+    knownModels: () => [known],
+    onChange: () => changed(),
+  };
+}
+
+/** Waits for a change after which it holds. */
+function until(isSo: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    changed = () => isSo() && resolve();
+    changed();
+  });
+}
+
+describe('weights of a peer', () => {
+  it('are shown by name while nobody donates, with what they take and what had to give', async () => {
+    await until(() => weights.view.models.length === 3);
+    const { models, usedBytes, note } = weights.view;
+    expect(models.map(({ name, storedBytes, pieces }) => [name, storedBytes, pieces])).toEqual([
+      ['aa', 8, []],
+      ['bb', 8, []],
+      ['cc', 8, []],
+    ]);
+    expect([usedBytes, note, announced]).toEqual([24, 'kept in memory', []]);
+  });
+
+  it('of models that nobody knows are collected when a donation joins, and the browser is asked to keep the rest', async () => {
+    await weights.join(served, signal);
+    await until(() => weights.view.models.length === 2 && weights.view.kept === 'kept');
+    expect(weights.view.models.map(({ manifest }) => manifest)).toEqual([served, known]);
+  });
+
+  it('are announced no longer when the donation leaves', async () => {
+    await weights.join(served, signal);
+    weights.leave();
+    expect(announced.at(-1)).toEqual([]);
+  });
+
+  it('are not exchanged for a donation that ended while it joined', async () => {
+    const abort = new AbortController();
+    const joining = weights.join(served, abort.signal);
+    abort.abort(new Error('stopped'));
+    await expect(joining).rejects.toThrow('stopped');
+    weights.leave();
+    expect(announced).toEqual([]);
+  });
+
+  it('are deleted with and without a swarm', async () => {
+    await weights.delete(removed);
+    await weights.join(served, signal);
+    await weights.delete(known);
+    await until(() => weights.view.models.length === 1);
+    expect(weights.view.models[0].manifest).toBe(served);
+  });
+
+  it('obey a cap that was set before the store was open', async () => {
+    weights.setCaps({ storeBytes: 12 });
+    await until(() => weights.view.models.length === 3);
+    expect([store.capBytes, weights.view.capBytes]).toEqual([12, 12]);
+  });
+});
