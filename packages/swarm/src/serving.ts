@@ -42,7 +42,9 @@ export class Serving {
   /** The one that is being sent, and whether it was cancelled meanwhile. */
   #current: { readonly id: number; cancelled: boolean } | undefined;
   #refusals = 0;
-  #lastRead: { readonly key: string; readonly bytes: Uint8Array } | undefined;
+  /** The chunk of the current request or the last one, and of the one that waits next: the disk works while the link does. */
+  #reading: { readonly key: string; readonly chunk: Promise<Uint8Array | RejectReason> } | undefined;
+  #readingNext: { readonly key: string; readonly chunk: Promise<Uint8Array | RejectReason> } | undefined;
 
   constructor(parts: ServingParts) {
     this.#parts = parts;
@@ -102,7 +104,7 @@ export class Serving {
     } finally {
       this.#isServing = false;
       this.#current = undefined;
-      if (this.#waiting.length === 0) this.#lastRead = undefined;
+      if (this.#waiting.length === 0) this.#reading = this.#readingNext = undefined;
     }
   }
 
@@ -111,7 +113,11 @@ export class Serving {
     const current = { id, cancelled: false };
     this.#current = current;
     const chunk = await this.#read(served);
-    if (typeof chunk === 'string') return this.#refuse(id, chunk);
+    if (typeof chunk === 'string') {
+      this.#reading = undefined;
+      return this.#refuse(id, chunk);
+    }
+    this.#readAhead();
     const end = offset + bytes;
     for (let at = offset; at < end && !current.cancelled; at += limits.partBytesMax) {
       const part = chunk.subarray(at, Math.min(at + limits.partBytesMax, end));
@@ -123,15 +129,28 @@ export class Serving {
     this.#refusals = 0;
   }
 
-  async #read({ key, bytes, read }: Served): Promise<Uint8Array | RejectReason> {
-    if (this.#lastRead?.key === key) return this.#lastRead.bytes;
-    try {
-      const chunk = await read();
-      if (chunk?.byteLength !== bytes) return 'not-held';
-      this.#lastRead = { key, bytes: chunk };
-      return chunk;
-    } catch {
-      return 'unreadable';
+  #read(served: Served): Promise<Uint8Array | RejectReason> {
+    const { key } = served;
+    if (this.#reading?.key !== key) {
+      this.#reading = this.#readingNext?.key === key ? this.#readingNext : { key, chunk: readChunk(served) };
+      this.#readingNext = undefined;
     }
+    return this.#reading.chunk;
+  }
+
+  #readAhead(): void {
+    const next = this.#waiting[0]?.served;
+    if (next === undefined || next.key === this.#reading?.key || next.key === this.#readingNext?.key) return;
+    this.#readingNext = { key: next.key, chunk: readChunk(next) };
+  }
+}
+
+/** Never rejects. */
+async function readChunk({ bytes, read }: Served): Promise<Uint8Array | RejectReason> {
+  try {
+    const chunk = await read();
+    return chunk?.byteLength === bytes ? chunk : 'not-held';
+  } catch {
+    return 'unreadable';
   }
 }
