@@ -7,6 +7,7 @@ import { createActivity } from './activity.ts';
 import { createAnnouncer, type Announcer } from './announcer.ts';
 import { Changes } from './changes.ts';
 import { createDonation } from './donation.ts';
+import { isLocalRelay } from './local-relay.ts';
 import { knownModels, modelName, type KnownModel } from './known-models.ts';
 import { openChat } from './open-chat.ts';
 import { PeerPenalties } from './peer-penalties.ts';
@@ -22,7 +23,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     identity,
     relays: [{ peer: options.relay.peer, addresses: options.relay.addresses }],
     iceServers: options.relay.iceServers.map((server) => ({ ...server })),
-    allowPrivateAddresses: options.allowPrivateAddresses ?? options.relay.addresses.some(isPrivateAddress),
+    allowPrivateAddresses: options.allowPrivateAddresses ?? isLocalRelay(options.relay.addresses),
     signal: options.signal,
   });
   // What is fetched for asking comes from the seed alone: peers would learn which model somebody is about to ask.
@@ -120,9 +121,4 @@ function createVolunteer(platform: Platform, options: PeerOptions, parts: Volunt
   });
   const donation = createDonation({ platform, network, links, weights, announcer, onChange });
   return { activity, weights, donation };
-}
-
-/** Loopback and the private ranges of RFC 1918, in a multiaddr. */
-function isPrivateAddress(address: string): boolean {
-  return /^\/(ip4\/(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)|ip6\/::1\/|dns[46]?\/localhost\/)/.test(address);
 }

@@ -87,7 +87,6 @@ export class StepTimeoutError extends UnfedError {
 export class StageProtocolError extends UnfedError {
   readonly code:
     | 'unknown-session'
-    | 'wrong-sender'
     | 'wrong-model'
     | 'wrong-width'
     | 'step-too-long'
