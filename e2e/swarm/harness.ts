@@ -23,6 +23,14 @@ class WeightsTab {
   #manifest: ManifestHash | undefined;
   /** Bytes of layers that the engine was given. */
   loadedBytes = 0;
+  /** Chunks that other tabs verified, by the name of their store. */
+  readonly verified = new Map<string, number>();
+
+  constructor() {
+    new BroadcastChannel(verifiedChannel).addEventListener('message', ({ data }: MessageEvent<string>) =>
+      this.verified.set(data, (this.verified.get(data) ?? 0) + 1),
+    );
+  }
 
   get peer(): Peer {
     if (this.#peer === undefined) throw new Error('start() first');
@@ -39,7 +47,7 @@ class WeightsTab {
     this.#manifest = relay.models[0]?.manifest as ManifestHash;
     const store = await idbStore({ name });
     this.#store = store;
-    const given = liesEvery === undefined ? store : lying(store, liesEvery);
+    const given = counting(liesEvery === undefined ? store : lying(store, liesEvery), name);
     const platform: Platform = {
       createNetwork,
       createEngine: async () => this.#engine(),
@@ -103,17 +111,33 @@ class WeightsTab {
 }
 
 /** A store whose reader gets wrong bytes now and then: what a peer that lies gives to others. */
-function lying(store: ChunkStore, every: number): ChunkStore {
+const lying = (store: ChunkStore, every: number): ChunkStore =>
+  overridden(store, {
+    async get(...args) {
+      const bytes = await store.get(...args);
+      if (bytes !== undefined && args[0].chunk % every === every - 1) bytes[0] ^= 1;
+      return bytes;
+    },
+  });
+
+/** Where tabs tell of each chunk that they verified: what a tab had that is killed, another one knows. */
+const verifiedChannel = 'unfed-verified-chunks';
+
+/** A store that tells other tabs, under its name, of each chunk that comes to be kept. */
+function counting(store: ChunkStore, name: string): ChunkStore {
+  const channel = new BroadcastChannel(verifiedChannel);
+  return overridden(store, {
+    put(...args) {
+      channel.postMessage(name);
+      return store.put(...args);
+    },
+  });
+}
+
+function overridden(store: ChunkStore, methods: Partial<Pick<ChunkStore, 'get' | 'put'>>): ChunkStore {
   return new Proxy(store, {
     get(target, key) {
-      if (key === 'get') {
-        return async (...args: Parameters<ChunkStore['get']>) => {
-          const bytes = await target.get(...args);
-          if (bytes !== undefined && args[0].chunk % every === every - 1) bytes[0] ^= 1;
-          return bytes;
-        };
-      }
-      const value: unknown = Reflect.get(target, key, target);
+      const value: unknown = Reflect.get(key in methods ? methods : target, key, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
     set: (target, key, value) => Reflect.set(target, key, value, target),
