@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { demoModelFolder, openModelFolder } from '@unfed/model/node';
+import { verifyManifestSignature, type ManifestHash, type PeerId } from '@unfed/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { main } from './main.ts';
 
@@ -58,11 +59,41 @@ describe('unfed model add', () => {
   });
 });
 
+describe('unfed model sign', () => {
+  test('puts a signature beside the manifest, always by the same publisher, and names it', async () => {
+    const { out: added } = await run('model', 'add', demoModelFolder, '--out', join(scratch, 'signed'), '--json');
+    const { folder, manifest } = JSON.parse(added) as { folder: string; manifest: ManifestHash };
+    const key = join(scratch, 'publisher.key');
+    const first = await run('model', 'sign', folder, '--key', key);
+    expect(first.err).toContain('made a new key');
+    const { err, out } = await run('model', 'sign', folder, '--key', key, '--json');
+    const { publisher, file } = JSON.parse(out) as { publisher: PeerId; file: string };
+    expect([err, first.out]).toEqual(['', `demo: signed by ${publisher}\n${file}\n`]);
+    verifyManifestSignature(manifest, await readFile(file), publisher);
+    expect((await stat(key)).mode & 0o777).toBe(0o600);
+    expect((await openModelFolder(folder)).hash).toBe(manifest);
+  });
+
+  test('refuses a folder that is no model, and a file that is no key, which it does not repeat', async () => {
+    const key = join(scratch, 'other.key');
+    await writeFile(key, 'a secret of something else');
+    const none = await run('model', 'sign', scratch, '--key', key);
+    expect([none.exitCode, none.err]).toEqual([1, expect.stringContaining('manifest.cbor')]);
+    const { out } = await run('model', 'add', demoModelFolder, '--out', join(scratch, 'unsigned'), '--json');
+    const { folder } = JSON.parse(out) as { folder: string };
+    const { exitCode, err } = await run('model', 'sign', folder, '--key', key);
+    expect([exitCode, err]).toEqual([1, expect.stringMatching(/expected 64 lowercase hex digits, came 26 other/)]);
+    expect(await readdir(folder)).not.toContain('manifest.sig');
+  });
+});
+
 describe('exit codes', () => {
   test.each([
     [[], 'expected a command'],
     [['serve'], 'expected the command model'],
-    [['model', 'remove'], 'expected model add'],
+    [['model', 'remove'], 'expected model add or model sign'],
+    [['model', 'sign'], 'expected one FOLDER'],
+    [['model', 'sign', 'x'], 'expected --key FILE'],
     [['model', 'add'], 'expected one FOLDER'],
     [['model', 'add', 'x'], 'expected --out DIR'],
     [['model', 'add', 'x', '--out', 'y', '--quantize', 'int8'], 'expected int4 or none, came int8'],

@@ -1,6 +1,7 @@
 /** `unfed`: finds the command, runs it, and turns how it ended into an exit code. */
 import { UnfedError } from '@unfed/protocol';
 import { addModelCommand, addModelHelp } from './model-add.ts';
+import { signModelCommand, signModelHelp } from './model-sign.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
@@ -10,6 +11,7 @@ Usage: unfed COMMAND
 
 Commands:
   model add FOLDER --out DIR    make shards and a manifest of a Hugging Face folder
+  model sign FOLDER --key FILE  put a publisher's signature beside the manifest
 
 \`unfed COMMAND --help\` says more about one.
 Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
@@ -57,9 +59,10 @@ async function run(args: readonly string[], terminal: Terminal, signal: AbortSig
   if (noun === undefined) throw new UsageError('expected a command, came none', help);
   if (noun === '--help' || noun === '-h' || noun === 'help') return terminal.out(help);
   if (noun !== 'model') throw new UsageError(`expected the command model, came ${noun}`, help);
-  if (verb === '--help' || verb === '-h') return terminal.out(addModelHelp);
-  if (verb !== 'add') throw new UsageError(`expected model add, came model ${verb ?? ''}`.trimEnd(), help);
-  await addModelCommand(args.slice(2), terminal, signal);
+  if (verb === '--help' || verb === '-h') return terminal.out(`${addModelHelp}\n${signModelHelp}`);
+  if (verb === 'add') return addModelCommand(args.slice(2), terminal, signal);
+  if (verb === 'sign') return signModelCommand(args.slice(2), terminal);
+  throw new UsageError(`expected model add or model sign, came model ${verb ?? ''}`.trimEnd(), help);
 }
 
 /** No space, no permission: the system's own words are the best there are. */

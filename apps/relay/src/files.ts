@@ -49,15 +49,17 @@ export function servePage(
   sendFile(request, response, { folder, path, immutable: path.startsWith('/assets/'), onMissing });
 }
 
-/**
- * A file of a model.
- * @param file `bytes` is its length by the manifest, which a range must lie within
- */
-export function serveModelFile(
-  request: IncomingMessage,
-  response: ServerResponse,
-  file: { folder: string; path: string; bytes: number },
-): void {
+interface ModelFile {
+  readonly folder: string;
+  readonly path: string;
+  /** Its length by the manifest, which a range must lie within. */
+  readonly bytes: number;
+  /** Its content follows from its path. */
+  readonly immutable: boolean;
+}
+
+/** A file of a model. */
+export function serveModelFile(request: IncomingMessage, response: ServerResponse, file: ModelFile): void {
   const { range } = request.headers;
   if (range !== undefined && !isPlainRange(range, file.bytes)) {
     response.setHeader('Content-Range', `bytes */${file.bytes}`);
@@ -65,7 +67,7 @@ export function serveModelFile(
     return;
   }
   const onMissing = (): void => answerText(response, 404, 'there is no such file\n');
-  sendFile(request, response, { folder: file.folder, path: file.path, immutable: true, onMissing });
+  sendFile(request, response, { ...file, onMissing });
 }
 
 /** One range with a first byte within the file: what a fetcher of chunks needs, and nothing cleverer. */

@@ -1,6 +1,7 @@
 /** The relay's one HTTP port: page, relay.json, models, health, metrics, and the WebSocket handed to libp2p. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { manifestSignatureFileName } from '@unfed/protocol';
 import { answerText, serveModelFile, servePage } from './files.ts';
 import * as limits from './limits.ts';
 import { type Metrics, type Route } from './metrics.ts';
@@ -221,5 +222,7 @@ async function answerModel({ request, response, path, init }: Exchange): Promise
   const { socket } = request;
   const before = socket.bytesWritten;
   response.once('close', () => init.metrics.sentModelBytes(socket.bytesWritten - before));
-  serveModelFile(request, response, { folder: init.models.folder, path: `/${hash}/${file}`, bytes });
+  // A signature is no part of what the hash names: it may be replaced.
+  const immutable = file !== manifestSignatureFileName;
+  serveModelFile(request, response, { folder: init.models.folder, path: `/${hash}/${file}`, bytes, immutable });
 }

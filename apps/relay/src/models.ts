@@ -1,8 +1,8 @@
 /** The models that the relay serves as a web seed: finished folders named by their manifest's hash, and their files. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as protocol from '@unfed/protocol';
-import type { Manifest, ManifestHash } from '@unfed/protocol';
+import type { Manifest, ManifestHash, PeerId } from '@unfed/protocol';
 import * as limits from './limits.ts';
 
 interface Model {
@@ -11,30 +11,59 @@ interface Model {
   readonly files: ReadonlyMap<string, number>;
 }
 
+export interface ModelsOptions {
+  /** Only models that it signed are listed and served; all when absent. */
+  readonly publisher?: PeerId | undefined;
+  /** Hears once of a folder that has the name of a model and is none, or is not signed. */
+  readonly onRefused: (folder: string, error: unknown) => void;
+}
+
+/** A model as `/relay.json` lists it. */
+export interface ListedModel {
+  readonly manifest: ManifestHash;
+  readonly name: string;
+  /** Whoever asks for its manifest should ask for this one's signature, too. */
+  readonly publisher?: PeerId;
+}
+
 export class Models {
   readonly folder: string;
-  readonly #onRefused: (folder: string, error: unknown) => void;
+  readonly #options: ModelsOptions;
   readonly #models = new Map<ManifestHash, Model>();
   readonly #refused = new Set<string>();
+  readonly #unsigned = new Set<string>();
   #scannedAtMs = -Infinity;
   #scanning: Promise<void> | undefined;
 
-  /** @param onRefused hears once of a folder that has the name of a model and is none */
-  constructor(folder: string, onRefused: (folder: string, error: unknown) => void) {
+  constructor(folder: string, options: ModelsOptions) {
     this.folder = folder;
-    this.#onRefused = onRefused;
+    this.#options = options;
   }
 
-  async list(): Promise<{ manifest: ManifestHash; name: string }[]> {
+  async list(): Promise<ListedModel[]> {
     await this.#scan();
-    return [...this.#models].map(([manifest, { name }]) => ({ manifest, name }));
+    const { publisher } = this.#options;
+    const signed = publisher === undefined ? {} : { publisher };
+    return [...this.#models].map(([manifest, { name }]) => ({ manifest, name, ...signed }));
   }
 
   /** @returns the file's length by the manifest; undefined where there is no such model or file */
   async fileBytes(hash: string, file: string): Promise<number | undefined> {
     const known = this.#models.get(hash as ManifestHash);
     if (known === undefined) await this.#scan();
-    return (known ?? this.#models.get(hash as ManifestHash))?.files.get(file);
+    const model = known ?? this.#models.get(hash as ManifestHash);
+    if (model !== undefined && file === protocol.manifestSignatureFileName) return this.#signatureBytes(hash);
+    return model?.files.get(file);
+  }
+
+  /** Outside of what is hashed: a publisher may sign while the relay runs. */
+  async #signatureBytes(hash: string): Promise<number | undefined> {
+    const path = join(this.folder, hash, protocol.manifestSignatureFileName);
+    const bytes = await stat(path).then(
+      ({ size }) => size,
+      () => undefined,
+    );
+    return bytes === protocol.manifestSignatureBytes ? bytes : undefined;
   }
 
   /** Looks for new folders, but not at every request; what was read is not read again, since its name is its hash. */
@@ -60,11 +89,28 @@ export class Models {
       try {
         const bytes = new Uint8Array(await readFile(join(this.folder, folder, protocol.manifestFileName)));
         const manifest = protocol.decodeManifest(bytes, hash);
-        this.#models.set(hash, { name: manifest.name, files: filesOf(manifest, bytes.length) });
+        if (await this.#isSigned(hash)) {
+          this.#models.set(hash, { name: manifest.name, files: filesOf(manifest, bytes.length) });
+        }
       } catch (error) {
         this.#refused.add(folder);
-        this.#onRefused(folder, error);
+        this.#options.onRefused(folder, error);
       }
+    }
+  }
+
+  /** A signature may come later than its model: it is looked for again at every scan. */
+  async #isSigned(hash: ManifestHash): Promise<boolean> {
+    const { publisher, onRefused } = this.#options;
+    if (publisher === undefined) return true;
+    try {
+      const signature = await readFile(join(this.folder, hash, protocol.manifestSignatureFileName));
+      protocol.verifyManifestSignature(hash, signature, publisher);
+      return true;
+    } catch (error) {
+      if (!this.#unsigned.has(hash)) onRefused(hash, error);
+      this.#unsigned.add(hash);
+      return false;
     }
   }
 }

@@ -34,6 +34,7 @@ describe('options', () => {
       ['--stun-port', '-1'],
       ['--public-url', 'relay.example'],
       ['--turn', 'https://turn.example'],
+      ['--publisher', 'somebody'],
       ['--unknown'],
       ['stray'],
     ]) {
@@ -49,6 +50,7 @@ describe('options', () => {
       'stun-port',
       'web',
       'models',
+      'publisher',
       'identity',
       'public-url',
       'behind-proxy',

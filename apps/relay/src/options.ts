@@ -1,6 +1,6 @@
 /** The relay's command line and environment. */
 import { parseArgs } from 'node:util';
-import { errorText, InvalidValueError, UnfedError } from '@unfed/protocol';
+import { errorText, InvalidValueError, peerId, UnfedError } from '@unfed/protocol';
 import { parsePublicUrl } from './public-address.ts';
 import type { RelayServiceOptions } from './relay.ts';
 
@@ -13,6 +13,7 @@ Peers meet here. Serves the page, the directory, STUN and, as a web seed, the mo
   --stun-port PORT     UDP port of STUN (3478; 0 for any)
   --web FOLDER         the built page (none)
   --models FOLDER      one finished folder a model (build/models)
+  --publisher PEER     serve only models that this peer signed, and say so (all)
   --identity FILE      where the relay's identity is kept (a new one at every start)
   --public-url URL     where a proxy in front serves this relay (none)
   --behind-proxy       believe X-Forwarded-For about where requests come from
@@ -43,6 +44,7 @@ const flags = {
   'stun-port': { type: 'string' },
   web: { type: 'string' },
   models: { type: 'string' },
+  publisher: { type: 'string' },
   identity: { type: 'string' },
   'public-url': { type: 'string' },
   'behind-proxy': { type: 'boolean' },
@@ -64,6 +66,7 @@ export function parseCommand(args: readonly string[], environment: Environment):
     return value === undefined || value === '' ? undefined : String(value);
   };
   const publicUrl = given('public-url');
+  const publisher = given('publisher');
   const turnUrl = given('turn');
   try {
     if (publicUrl !== undefined) parsePublicUrl(publicUrl);
@@ -73,6 +76,7 @@ export function parseCommand(args: readonly string[], environment: Environment):
       stunPort: portOf('stun-port', given('stun-port') ?? '3478'),
       webRoot: given('web'),
       modelsDir: given('models') ?? 'build/models',
+      publisher: publisher === undefined ? undefined : peerId(publisher),
       identityFile: given('identity'),
       publicUrl,
       behindProxy: isOn('behind-proxy', given('behind-proxy')),

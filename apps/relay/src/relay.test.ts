@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -9,52 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { createNetwork } from '@unfed/network/node';
 import * as protocol from '@unfed/protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tinyModel, tinyShard } from './model.fixture.ts';
 import { startRelay, type RelayService } from './relay.ts';
-
-const sha256 = (bytes: Uint8Array): Uint8Array<ArrayBuffer> =>
-  new Uint8Array(createHash('sha256').update(bytes).digest());
-const layer = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7) % 251);
 
 /** A folder of models with one good one, one that lies about its hash, and a file that is no model's. */
 async function writeModels(folder: string): Promise<string> {
-  const file = (bytes: number) => ({ bytes, sha256: sha256(new Uint8Array(bytes)) });
-  const shard = (id: protocol.ShardId, bytes: Uint8Array) => ({ id, bytes: bytes.length, chunks: [sha256(bytes)] });
-  const manifest: protocol.Manifest = {
-    version: 1,
-    name: 'tiny',
-    license: '',
-    source: '',
-    architecture: {
-      family: 'llama',
-      layers: 1,
-      width: 32,
-      ffnWidth: 32,
-      heads: 2,
-      kvHeads: 1,
-      headSize: 16,
-      vocabulary: 10,
-      contextLength: 16,
-      normEpsilon: 1e-5,
-      ropeTheta: 10_000,
-      ropeScaling: null,
-      slidingWindow: null,
-      qkvBias: false,
-      outputBias: false,
-      qkNorm: false,
-      tiedEmbeddings: true,
-    },
-    quantization: 'int4',
-    shards: [protocol.embeddingShard, protocol.layerShard(0), protocol.headShard].map((id) => shard(id, layer)),
-    tokenizer: file(3),
-    tokenizerConfig: file(4),
-    config: file(5),
-    generationConfig: null,
-  };
-  const bytes = protocol.encodeManifest(manifest);
-  const hash = protocol.hashManifest(bytes);
+  const { manifest, bytes, hash } = tinyModel('tiny');
   await mkdir(join(folder, hash));
   await writeFile(join(folder, hash, 'manifest.cbor'), bytes);
-  for (const each of manifest.shards) await writeFile(join(folder, hash, protocol.shardFileName(each.id)), layer);
+  for (const each of manifest.shards) await writeFile(join(folder, hash, protocol.shardFileName(each.id)), tinyShard);
   await writeFile(join(folder, hash, 'secret.txt'), 'secret');
   await mkdir(join(folder, 'f'.repeat(64)));
   await writeFile(join(folder, 'f'.repeat(64), 'manifest.cbor'), bytes);
@@ -165,14 +127,14 @@ describe('relay', () => {
 
   it('serves the files of a model, whole and by range', async () => {
     const whole = await get(`/models/${hash}/layer-0.bin`);
-    expect(new Uint8Array(await whole.arrayBuffer())).toEqual(layer);
+    expect(new Uint8Array(await whole.arrayBuffer())).toEqual(tinyShard);
     expect(whole.headers.get('cache-control')).toContain('immutable');
     expect(whole.headers.get('access-control-allow-origin')).toBe('*');
     const part = await get(`/models/${hash}/layer-0.bin`, { range: 'bytes=4000-' });
     expect([part.status, part.headers.get('content-range')]).toEqual([206, 'bytes 4000-4999/5000']);
-    expect(new Uint8Array(await part.arrayBuffer())).toEqual(layer.subarray(4000));
+    expect(new Uint8Array(await part.arrayBuffer())).toEqual(tinyShard.subarray(4000));
     const middle = await get(`/models/${hash}/layer-0.bin`, { range: 'bytes=10-19' });
-    expect(new Uint8Array(await middle.arrayBuffer())).toEqual(layer.subarray(10, 20));
+    expect(new Uint8Array(await middle.arrayBuffer())).toEqual(tinyShard.subarray(10, 20));
   });
 
   it('refuses ranges that are none', async () => {

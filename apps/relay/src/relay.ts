@@ -36,6 +36,8 @@ export interface RelayServiceOptions {
   readonly webRoot?: string | undefined;
   /** Holds one finished folder a model, named by its manifest's hash. It may be empty, or come later. */
   readonly modelsDir: string;
+  /** Of the models here: only those that it signed are served, and `/relay.json` names it. */
+  readonly publisher?: PeerId | undefined;
   /** Where the identity is kept; a new one at every start when absent. */
   readonly identityFile?: string | undefined;
   readonly turn?: TurnServer | undefined;
@@ -82,9 +84,10 @@ class Service implements RelayService {
 
   constructor(options: RelayServiceOptions) {
     this.#options = options;
-    const { host, port, publicUrl, modelsDir, webRoot, behindProxy = false, onEvent } = options;
+    const { host, port, publicUrl, modelsDir, publisher, webRoot, behindProxy = false, onEvent } = options;
     this.#listening = { host, port, publicUrl };
-    this.#models = new Models(modelsDir, (folder, error) => onEvent?.(`no model in ${folder}: ${errorText(error)}`));
+    const onRefused = (folder: string, error: unknown): void => onEvent?.(`no model in ${folder}: ${errorText(error)}`);
+    this.#models = new Models(modelsDir, { publisher, onRefused });
     this.#http = createHttpServer({
       pageFolder: webRoot,
       models: this.#models,

@@ -1,14 +1,15 @@
 /** Puts one peer together from its parts, for whatever platform is handed in. */
 import { createStageLinks, type StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
-import { manifestHash, randomIdentity, type ManifestHash } from '@unfed/protocol';
-import { httpFiles, httpSeed } from '@unfed/swarm';
+import { manifestHash, randomIdentity, type ManifestHash, type PeerId } from '@unfed/protocol';
+import { httpFiles, httpSeed, withPublishers } from '@unfed/swarm';
 import { createActivity } from './activity.ts';
 import { createAnnouncer, type Announcer } from './announcer.ts';
 import { Changes } from './changes.ts';
 import { createDonation } from './donation.ts';
 import { isLocalRelay } from './local-relay.ts';
 import { knownModels, modelName, type KnownModel } from './known-models.ts';
+import { namedPublishers } from './named-publishers.ts';
 import { openChat } from './open-chat.ts';
 import { PeerPenalties } from './peer-penalties.ts';
 import type { Chat, Peer } from './peer.ts';
@@ -26,8 +27,9 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     allowPrivateAddresses: options.allowPrivateAddresses ?? isLocalRelay(options.relay.addresses),
     signal: options.signal,
   });
+  const publisherOf = namedPublishers(options.relay);
   // What is fetched for asking comes from the seed alone: peers would learn which model somebody is about to ask.
-  const source = httpSeed({ baseUrl: options.modelsUrl });
+  const source = withPublishers(httpSeed({ baseUrl: options.modelsUrl }), publisherOf);
   const neighbours = watchStageNeighbours(network);
   const links = createStageLinks(neighbours.links);
   const announcer = createAnnouncer(network, {
@@ -51,6 +53,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     neighbours,
     links,
     known,
+    publisherOf,
     onChange: changes.notify,
   });
   const parts = { platform, source, network, links, penalties: new PeerPenalties() };
@@ -97,12 +100,13 @@ interface VolunteerParts {
   readonly neighbours: StageNeighbours;
   readonly links: StageLinks;
   readonly known: () => ReadonlyMap<ManifestHash, KnownModel>;
+  readonly publisherOf: (manifest: ManifestHash) => PeerId | undefined;
   readonly onChange: () => void;
 }
 
 /** What a peer needs to serve layers: chunks, the donation that loads them, and how busy both find the line. */
 function createVolunteer(platform: Platform, options: PeerOptions, parts: VolunteerParts) {
-  const { network, announcer, neighbours, links, known, onChange } = parts;
+  const { network, announcer, neighbours, links, known, publisherOf, onChange } = parts;
   const activity = createActivity({
     positionsServed: () => (donation.state.kind === 'serving' ? donation.state.positionsServed : 0),
     onChange: () => weights.shareLine(),
@@ -113,6 +117,7 @@ function createVolunteer(platform: Platform, options: PeerOptions, parts: Volunt
     seed: httpFiles({ baseUrl: options.modelsUrl }),
     openStore: () => platform.openStore(options.storeFolder),
     askToKeep: () => platform.askToKeep(),
+    publisherOf,
     isNeighbour: (peer) => neighbours.has(peer),
     isBusy: () => activity.isBusy(),
     nameOf: (manifest) => modelName(manifest, known().get(manifest)),

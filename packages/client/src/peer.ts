@@ -12,8 +12,8 @@ export interface RelayInfo {
   readonly addresses: readonly string[];
   /** `stun:` and `turn:` URLs; never anybody else's. */
   readonly iceServers: readonly { urls: string; username?: string; credential?: string }[];
-  /** The models whose files it serves under `/models/<hash>/`. */
-  readonly models: readonly { readonly manifest: string; readonly name: string }[];
+  /** The models whose files it serves under `/models/<hash>/`; where one names its publisher, its manifest is signed. */
+  readonly models: readonly { readonly manifest: string; readonly name: string; readonly publisher?: string }[];
 }
 
 export type Backend = 'webgpu' | 'wasm' | 'node-cpu';

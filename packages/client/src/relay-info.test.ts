@@ -1,4 +1,4 @@
-import { InvalidValueError } from '@unfed/protocol';
+import { identityFromSeed, InvalidValueError } from '@unfed/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as limits from './limits.ts';
@@ -8,7 +8,10 @@ const info = {
   peer: '12D3Koo',
   addresses: ['/ip4/127.0.0.1/tcp/4000/ws'],
   iceServers: [{ urls: 'stun:127.0.0.1:3478' }, { urls: 'turn:127.0.0.1', username: 'a', credential: 'b' }],
-  models: [{ manifest: 'ab'.repeat(32), name: 'demo' }],
+  models: [
+    { manifest: 'ab'.repeat(32), name: 'demo' },
+    { manifest: 'cd'.repeat(32), name: 'signed', publisher: identityFromSeed(new Uint8Array(32)).peer },
+  ],
 };
 const text = JSON.stringify(info);
 
@@ -22,6 +25,8 @@ describe('what a relay says of itself', () => {
     const manifest = { ...info, models: [{ manifest: 'x', name: 'demo' }] };
     expect(() => decodeRelayInfo(JSON.stringify(manifest))).toThrow(/models\.0\.manifest/);
     expect(() => decodeRelayInfo('<!doctype html>')).toThrow(/expected JSON/);
+    const unsigned = { ...info, models: [{ ...info.models[0], publisher: 'somebody' }] };
+    expect(() => decodeRelayInfo(JSON.stringify(unsigned))).toThrow(/models\.0\.publisher/);
     const elsewhere = { ...info, iceServers: [{ urls: 'https://x' }] };
     expect(() => decodeRelayInfo(JSON.stringify(elsewhere))).toThrow(/iceServers/);
   });

@@ -1,5 +1,5 @@
 /** What a relay says of itself, from bytes that are anybody's until they are checked. */
-import { InvalidValueError, limits as protocolLimits } from '@unfed/protocol';
+import { InvalidValueError, limits as protocolLimits, peerId } from '@unfed/protocol';
 import * as v from 'valibot';
 import * as limits from './limits.ts';
 import type { RelayInfo } from './peer.ts';
@@ -21,7 +21,13 @@ const schema = v.object({
     v.maxLength(limits.iceServersMax),
   ),
   models: v.pipe(
-    v.array(v.object({ manifest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)), name: word })),
+    v.array(
+      v.object({
+        manifest: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+        name: word,
+        publisher: v.exactOptional(v.pipe(word, v.check(isPeerId, 'an Ed25519 peer id'))),
+      }),
+    ),
     v.maxLength(limits.relayModelsMax),
   ),
 });
@@ -44,4 +50,13 @@ export function decodeRelayInfo(text: string): RelayInfo {
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new InvalidValueError(`/relay.json (${v.getDotPath(issue) ?? 'all'})`, 'a relay’s description', issue.message);
+}
+
+function isPeerId(text: string): boolean {
+  try {
+    peerId(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -41,6 +41,7 @@ function partsOf(): WeightsParts {
     seed: { read: () => (async function* () {})() },
     openStore: async () => ({ store, durable: true, note: 'kept in memory' }),
     askToKeep: async () => 'kept',
+    publisherOf: () => undefined,
     isNeighbour: () => false,
     isBusy: () => false,
     nameOf: (manifest) => manifest.slice(0, 2),

@@ -4,7 +4,7 @@
  */
 import type { Network } from '@unfed/network';
 import { spanText, type ManifestHash, type PeerId, type Span } from '@unfed/protocol';
-import { collectModels, createSwarm } from '@unfed/swarm';
+import { collectModels, createSwarm, withPublishers } from '@unfed/swarm';
 import type { ChunkStore, Keeping, RawFiles, ShardSource, StoredModel, Swarm } from '@unfed/swarm';
 import type { Announcer } from './announcer.ts';
 import { BandwidthShare } from './bandwidth-share.ts';
@@ -21,6 +21,8 @@ export interface WeightsParts {
   readonly seed: RawFiles;
   readonly openStore: () => Promise<OpenedStore>;
   readonly askToKeep: () => Promise<Keeping>;
+  /** Where a pool names one. */
+  readonly publisherOf: (manifest: ManifestHash) => PeerId | undefined;
   readonly isNeighbour: (peer: PeerId) => boolean;
   /** Steps of answers need the line now. */
   readonly isBusy: () => boolean;
@@ -109,24 +111,13 @@ class StoredWeights implements PeerWeights {
     this.#parts.onChange();
   }
 
-  async join(manifest: ManifestHash, signal: AbortSignal): Promise<Swarm> {
-    const { store } = await this.#opening;
-    signal.throwIfAborted();
-    void this.#parts.askToKeep().then((kept) => {
-      this.#kept = kept;
-      this.#parts.onChange();
-    });
-    await collectModels(store, new Set([manifest, ...this.#parts.knownModels()]));
-    // Whoever left meanwhile is not brought back.
-    signal.throwIfAborted();
-    this.#note = '';
-    this.#swarm ??= this.#begin(store);
-    return this.#swarm;
+  async join(manifest: ManifestHash, signal: AbortSignal): Promise<ShardSource> {
+    return withPublishers(await this.#join(manifest, signal), this.#parts.publisherOf);
   }
 
   async fetch(wanted: Pick<SpanFetch, 'hash' | 'manifest' | 'span' | 'signal' | 'onProgress'>): Promise<Span> {
     const { store, durable } = await this.#opening;
-    const swarm = await this.join(wanted.hash, wanted.signal);
+    const swarm = await this.#join(wanted.hash, wanted.signal);
     // Peers that are not known yet would not be waited for, and the seed asked in their place.
     await directoryReady(this.#parts.network, wanted.signal).catch(() => wanted.signal.throwIfAborted());
     const fetched = await fetchSpan({ ...wanted, swarm, store, durable });
@@ -172,6 +163,21 @@ class StoredWeights implements PeerWeights {
     opened.store.onChange(() => this.#countSoon());
     this.#countSoon();
     return opened;
+  }
+
+  async #join(manifest: ManifestHash, signal: AbortSignal): Promise<Swarm> {
+    const { store } = await this.#opening;
+    signal.throwIfAborted();
+    void this.#parts.askToKeep().then((kept) => {
+      this.#kept = kept;
+      this.#parts.onChange();
+    });
+    await collectModels(store, new Set([manifest, ...this.#parts.knownModels()]));
+    // Whoever left meanwhile is not brought back.
+    signal.throwIfAborted();
+    this.#note = '';
+    this.#swarm ??= this.#begin(store);
+    return this.#swarm;
   }
 
   #begin(store: ChunkStore): Swarm {

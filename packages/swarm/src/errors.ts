@@ -1,5 +1,5 @@
 /** Why a source could not give what it was asked for. Wrong bytes are HashMismatchError and DecodeError of the protocol. */
-import { UnfedError } from '@unfed/protocol';
+import { UnfedError, type ManifestHash, type PeerId } from '@unfed/protocol';
 
 export type SourceFailure =
   /** No connection, or it broke. */
@@ -37,6 +37,19 @@ export class SourceError extends UnfedError {
     this.failure = failure;
     this.path = path;
     this.transient = transient;
+  }
+}
+
+/** The pool names its publisher, and no signature lies beside the manifest. One by somebody else is a SignatureError. */
+export class UnsignedManifestError extends UnfedError {
+  readonly code = 'manifest-unsigned';
+  readonly manifest: ManifestHash;
+  readonly publisher: PeerId;
+
+  constructor(manifest: ManifestHash, publisher: PeerId, options?: ErrorOptions) {
+    super(`manifest ${manifest}: expected a signature by ${publisher}, came none; ask its publisher for one`, options);
+    this.manifest = manifest;
+    this.publisher = publisher;
   }
 }
 

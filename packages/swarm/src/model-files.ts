@@ -1,14 +1,9 @@
 /** Manifests and small files of models: from the store, else from the seed, and then kept. */
 import * as protocol from '@unfed/protocol';
-import type { Manifest, ManifestFile, ManifestHash } from '@unfed/protocol';
+import type { Manifest, ManifestFile, ManifestHash, PeerId } from '@unfed/protocol';
 import { checkSha256 } from './sha256.ts';
-import type { ManifestOptions, ShardSource, SourceOptions } from './shard-source.ts';
+import type { FetchedManifest, ManifestOptions, ShardSource, SourceOptions } from './shard-source.ts';
 import type { ChunkStore } from './store.ts';
-
-export interface ManifestAndBytes {
-  readonly manifest: Manifest;
-  readonly bytes: Uint8Array;
-}
 
 export class ModelFiles {
   readonly #store: ChunkStore;
@@ -21,26 +16,31 @@ export class ModelFiles {
   }
 
   /** @throws as ShardSource.manifest does */
-  async manifest(hash: ManifestHash, options: ManifestOptions): Promise<ManifestAndBytes> {
+  async manifest(hash: ManifestHash, options: ManifestOptions): Promise<FetchedManifest> {
     options.signal?.throwIfAborted();
-    const kept = options.publisher === undefined ? await this.kept(hash) : undefined;
+    const kept = await this.kept(hash, options.publisher);
     if (kept !== undefined) return kept;
     const came = await this.#seed.manifest(hash, options);
     this.#hashes.set(came.manifest, hash);
     await this.#keep(hash, protocol.manifestFileName, came.bytes);
+    if (came.signature !== undefined) await this.#keep(hash, protocol.manifestSignatureFileName, came.signature);
     return came;
   }
 
-  /** What an earlier session kept. */
-  async kept(hash: ManifestHash): Promise<ManifestAndBytes | undefined> {
+  /** What an earlier session kept; where a publisher is named, with its signature or not at all. */
+  async kept(hash: ManifestHash, publisher?: PeerId): Promise<FetchedManifest | undefined> {
     try {
       const bytes = await this.#store.getFile(hash, protocol.manifestFileName);
       if (bytes === undefined) return undefined;
       const manifest = protocol.decodeManifest(bytes, hash);
       this.#hashes.set(manifest, hash);
-      return { manifest, bytes };
+      if (publisher === undefined) return { manifest, bytes };
+      const signature = await this.#store.getFile(hash, protocol.manifestSignatureFileName);
+      if (signature === undefined) return undefined;
+      protocol.verifyManifestSignature(hash, signature, publisher);
+      return { manifest, bytes, signature };
     } catch {
-      // Damaged, or the store fails: it is fetched again.
+      // Damaged, signed by somebody else, or the store fails: it is fetched again.
       return undefined;
     }
   }

@@ -7,11 +7,11 @@ import type { Manifest, ManifestFile, ManifestHash, PeerId, ShardId } from '@unf
 import { SourceError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import * as limits from './limits.ts';
-import { ModelFiles, type ManifestAndBytes } from './model-files.ts';
+import { ModelFiles } from './model-files.ts';
 import { peerHash } from './origin-turn.ts';
 import type { PieceMap } from './piece-map.ts';
 import type { ModelProgress } from './progress.ts';
-import type { ManifestOptions, ShardOptions, SourceOptions } from './shard-source.ts';
+import type { FetchedManifest, ManifestOptions, ShardOptions, SourceOptions } from './shard-source.ts';
 import { Soon } from './soon.ts';
 import type { Ban, Swarm, SwarmOptions, Upload } from './swarm-contract.ts';
 import { systemClock } from './swarm-clock.ts';
@@ -144,7 +144,7 @@ class SwarmPeer implements Swarm {
 
   // The source.
 
-  manifest(hash: ManifestHash, options: ManifestOptions = {}): Promise<ManifestAndBytes> {
+  manifest(hash: ManifestHash, options: ManifestOptions = {}): Promise<FetchedManifest> {
     return this.#files.manifest(hash, options);
   }
 

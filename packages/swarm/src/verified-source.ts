@@ -1,10 +1,10 @@
 /** Turns a reader of raw files into a ShardSource: every chunk is hashed as it comes, and fetched again when wrong. */
 import * as protocol from '@unfed/protocol';
-import type { Manifest, ManifestFile, ManifestHash, ShardEntry, ShardId } from '@unfed/protocol';
-import { OutOfMemoryError, SourceError } from './errors.ts';
+import type { Manifest, ManifestFile, ManifestHash, PeerId, ShardEntry, ShardId } from '@unfed/protocol';
+import { OutOfMemoryError, SourceError, UnsignedManifestError } from './errors.ts';
 import { retrying, type RetryLimits } from './retry.ts';
 import { checkSha256 } from './sha256.ts';
-import type { ManifestOptions, ShardOptions, ShardSource, SourceOptions } from './shard-source.ts';
+import type { FetchedManifest, ManifestOptions, ShardOptions, ShardSource, SourceOptions } from './shard-source.ts';
 
 export interface RawRead {
   /** `<manifest hash>/<file>`. */
@@ -39,21 +39,33 @@ class VerifiedSource implements ShardSource {
     this.#retryLimits = retryLimits;
   }
 
-  async manifest(hash: ManifestHash, { signal, publisher }: ManifestOptions = {}) {
+  async manifest(hash: ManifestHash, { signal, publisher }: ManifestOptions = {}): Promise<FetchedManifest> {
     const path = `${hash}/${protocol.manifestFileName}`;
     return this.#retrying(signal, async (again) => {
       const bytesMax = protocol.limits.manifestBytesMax;
       const bytes = await collect(this.#files.read({ path, start: 0, again, signal }), { path, bytesMax });
       const manifest = protocol.decodeManifest(bytes, hash);
       this.#hashes.set(manifest, hash);
-      if (publisher !== undefined) {
-        const signaturePath = `${hash}/${protocol.manifestSignatureFileName}`;
-        const parts = this.#files.read({ path: signaturePath, start: 0, again, signal });
-        const signature = await collect(parts, { path: signaturePath, bytesMax: protocol.manifestSignatureBytes });
-        protocol.verifyManifestSignature(hash, signature, publisher);
-      }
-      return { manifest, bytes };
+      if (publisher === undefined) return { manifest, bytes };
+      return { manifest, bytes, signature: await this.#signature(hash, publisher, { again, signal }) };
     });
+  }
+
+  async #signature(
+    hash: ManifestHash,
+    publisher: PeerId,
+    how: Pick<RawRead, 'again' | 'signal'>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const path = `${hash}/${protocol.manifestSignatureFileName}`;
+    try {
+      const parts = this.#files.read({ path, start: 0, ...how });
+      const signature = await collect(parts, { path, bytesMax: protocol.manifestSignatureBytes });
+      protocol.verifyManifestSignature(hash, signature, publisher);
+      return signature;
+    } catch (error) {
+      const isMissing = error instanceof SourceError && error.failure === 'not-found';
+      throw isMissing ? new UnsignedManifestError(hash, publisher, { cause: error }) : error;
+    }
   }
 
   async file(manifest: Manifest, file: ManifestFile, { signal }: SourceOptions = {}): Promise<Uint8Array> {
