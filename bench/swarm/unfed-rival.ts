@@ -28,7 +28,6 @@ export class UnfedRival implements Rival {
       stage: null,
       hopKeys: [],
       operator: null,
-      networkGroup: null,
       addresses: [...network.addresses],
       seeds: [...swarm.seeds],
     };

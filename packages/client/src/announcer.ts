@@ -41,7 +41,6 @@ export function createAnnouncer(
       stage,
       hopKeys: [],
       operator,
-      networkGroup: null,
       addresses: network.addresses.slice(0, protocolLimits.addressesMax),
       seeds: [...seeds],
     };

@@ -72,7 +72,6 @@ export function stageAnnouncement(
     stage: { manifest, span, stepsPerSecond, queueLength: 0, backend: 'node-cpu' as const },
     hopKeys: [],
     operator: null,
-    networkGroup: null,
     addresses: [],
     seeds: [],
   };

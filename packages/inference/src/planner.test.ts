@@ -22,7 +22,6 @@ function stage(name: string, [first, last]: readonly [number, number], speed: Sp
     stage: { manifest, span: { first, last }, stepsPerSecond, queueLength, backend: 'wasm' },
     hopKeys: [],
     operator: null,
-    networkGroup: null,
     addresses: [],
     seeds: [],
   };

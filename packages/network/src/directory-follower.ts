@@ -8,12 +8,16 @@ import {
   encodeDirectoryFrame,
   isExpired,
   limits as protocolLimits,
+  networkGroupOf,
   openAnnouncement,
   type Announcement,
-  type Directory,
   type DirectoryFrame,
   type Link,
   type Links,
+  type ListedAnnouncement,
+  type Listing,
+  type ListingDirectory,
+  type NetworkGroup,
   type PeerId,
 } from '@unfed/protocol';
 import { backOffMs, delay } from './event-wait.ts';
@@ -28,11 +32,18 @@ export interface DirectoryFollowerInit {
   readonly now?: () => number;
 }
 
-export class DirectoryFollower implements Directory {
+/** What one relay says of one peer. */
+interface Entry {
+  readonly announcement: Announcement;
+  readonly networkGroup: NetworkGroup;
+  readonly listedMs: number;
+}
+
+export class DirectoryFollower implements ListingDirectory {
   readonly #links: Links;
   readonly #onRemoved: (peer: PeerId) => void;
   readonly #now: () => number;
-  readonly #byRelay = new Map<PeerId, Map<PeerId, Announcement>>();
+  readonly #byRelay = new Map<PeerId, Map<PeerId, Entry>>();
   readonly #open = new Set<Link>();
   readonly #listeners = new Listeners();
   readonly #sweeper: ReturnType<typeof setInterval>;
@@ -55,6 +66,14 @@ export class DirectoryFollower implements Directory {
   announcements(): readonly Announcement[] {
     this.#merged ??= this.#merge();
     return this.#merged;
+  }
+
+  listing(peer: PeerId): Listing {
+    const entries = [...this.#byRelay.values()].flatMap((peers) => peers.get(peer) ?? []);
+    return {
+      networkGroups: entries.map(({ networkGroup }) => networkGroup),
+      listedMs: Math.max(0, ...entries.map(({ listedMs }) => listedMs)),
+    };
   }
 
   onChange(listener: () => void): () => void {
@@ -96,7 +115,7 @@ export class DirectoryFollower implements Directory {
   sweep(): void {
     let dropped = false;
     for (const peers of this.#byRelay.values()) {
-      for (const [peer, announcement] of peers) {
+      for (const [peer, { announcement }] of peers) {
         if (isExpired(announcement, this.#now())) dropped = peers.delete(peer) || dropped;
       }
     }
@@ -129,12 +148,12 @@ export class DirectoryFollower implements Directory {
   #apply(relay: PeerId, frame: DirectoryFrame): void {
     if (frame.kind !== 'changed') return;
     const held = frame.whole ? undefined : this.#byRelay.get(relay);
-    const peers = held ?? new Map<PeerId, Announcement>();
+    const peers = held ?? new Map<PeerId, Entry>();
     this.#byRelay.set(relay, peers);
-    for (const bytes of frame.added) {
-      const announcement = this.#verified(bytes);
-      if (announcement !== undefined && peers.size < protocolLimits.directoryAnnouncementsMax)
-        peers.set(announcement.peer, announcement);
+    for (const listed of frame.added) {
+      const entry = this.#verified(relay, listed);
+      if (entry !== undefined && peers.size < protocolLimits.directoryAnnouncementsMax)
+        peers.set(entry.announcement.peer, entry);
     }
     for (const peer of frame.removed) peers.delete(peer);
     this.#changed();
@@ -142,9 +161,10 @@ export class DirectoryFollower implements Directory {
   }
 
   /** A relay cannot forge; one that sends what is not signed, or old, only has that part ignored. */
-  #verified(bytes: Uint8Array): Announcement | undefined {
+  #verified(relay: PeerId, { announcement, networkGroup, listedMs }: ListedAnnouncement): Entry | undefined {
     try {
-      return openAnnouncement(bytes, this.#now());
+      const opened = openAnnouncement(announcement, this.#now());
+      return { announcement: opened, networkGroup: networkGroupOf(relay, networkGroup), listedMs };
     } catch {
       return undefined;
     }
@@ -153,7 +173,7 @@ export class DirectoryFollower implements Directory {
   #merge(): Announcement[] {
     const newest = new Map<PeerId, Announcement>();
     for (const peers of this.#byRelay.values()) {
-      for (const announcement of peers.values()) {
+      for (const { announcement } of peers.values()) {
         const other = newest.get(announcement.peer);
         if (other === undefined || other.issuedAtMs < announcement.issuedAtMs) {
           newest.set(announcement.peer, announcement);

@@ -1,6 +1,6 @@
 /**
- * A relay's directory over links: who announces themselves, told to all who follow. It takes an announcement only from
- * the peer that signed it, and drops it the moment that peer's link ends (SPEC.md, A rules).
+ * A relay's directory over links: who announces themselves, told to all who follow, with what the relay says of them. It
+ * takes an announcement only from the peer that signed it, and drops it the moment that peer's link ends (SPEC.md, A rules).
  */
 import {
   decodeDirectoryFrame,
@@ -14,13 +14,19 @@ import {
   type Announcement,
   type Link,
   type Links,
+  type ListedAnnouncement,
   type PeerId,
 } from '@unfed/protocol';
 import * as limits from './limits.ts';
+import { ListedTimes } from './listed-times.ts';
 import { Listeners } from './listeners.ts';
 
 export interface DirectoryServerInit {
   readonly links: Links;
+  /** Names the network that a peer is connected from, `networkGroupBytes` long. */
+  readonly groupOf: (peer: PeerId) => Uint8Array;
+  /** What is known of earlier times; nothing by default. */
+  readonly listedTimes?: ListedTimes;
   /** ms since 1970. */
   readonly now?: () => number;
 }
@@ -47,16 +53,19 @@ interface Member {
 interface Entry {
   readonly announcement: Announcement;
   readonly bytes: Uint8Array;
+  readonly networkGroup: Uint8Array;
   readonly link: Link;
 }
 
 interface Change {
   readonly whole: boolean;
-  readonly added: readonly Uint8Array[];
+  readonly added: readonly ListedAnnouncement[];
   readonly removed: readonly PeerId[];
 }
 
 export class DirectoryServer {
+  readonly #groupOf: (peer: PeerId) => Uint8Array;
+  readonly #listedTimes: ListedTimes;
   readonly #now: () => number;
   readonly #members = new Set<Member>();
   readonly #entries = new Map<PeerId, Entry>();
@@ -64,7 +73,9 @@ export class DirectoryServer {
   readonly #stopAccepting: () => void;
   readonly #sweeper: ReturnType<typeof setInterval>;
 
-  constructor({ links, now = Date.now }: DirectoryServerInit) {
+  constructor({ links, groupOf, listedTimes = new ListedTimes(), now = Date.now }: DirectoryServerInit) {
+    this.#groupOf = groupOf;
+    this.#listedTimes = listedTimes;
     this.#now = now;
     this.#stopAccepting = links.accept(directoryProtocol, (link) => this.#join(link));
     this.#sweeper = setInterval(() => this.sweep(), limits.directorySweepMs);
@@ -87,6 +98,7 @@ export class DirectoryServer {
   stop(): void {
     this.#stopAccepting();
     clearInterval(this.#sweeper);
+    for (const peer of this.#entries.keys()) this.#listedTimes.end(peer, this.#now());
     for (const { link } of this.#members) link.close();
   }
 
@@ -131,9 +143,11 @@ export class DirectoryServer {
       throw new InvalidValueError('directory', `at most ${protocolLimits.directoryAnnouncementsMax} peers`, 'one more');
     }
     if (before !== undefined && before.announcement.issuedAtMs > announcement.issuedAtMs) return;
+    this.#listedTimes.begin(peer, this.#now());
     // A copy: the frame may be a view of a larger message.
-    this.#entries.set(peer, { announcement, bytes: bytes.slice(), link: member.link });
-    this.#push([bytes], []);
+    const entry = { announcement, bytes: bytes.slice(), networkGroup: this.#groupOf(peer), link: member.link };
+    this.#entries.set(peer, entry);
+    this.#push([this.#listed(entry)], []);
   }
 
   #charge(member: Member): void {
@@ -148,18 +162,24 @@ export class DirectoryServer {
   #follow(member: Member): void {
     member.follows = true;
     let whole = true;
-    for (const added of batches([...this.#entries.values()].map(({ bytes }) => bytes))) {
+    for (const added of batches([...this.#entries.values()].map((entry) => this.#listed(entry)))) {
       this.#send(member, { whole, added, removed: [] });
       whole = false;
     }
   }
 
+  #listed({ announcement, bytes, networkGroup }: Entry): ListedAnnouncement {
+    const listedMs = this.#listedTimes.listedMs(announcement.peer, this.#now());
+    return { announcement: bytes, networkGroup, listedMs };
+  }
+
   #remove(peers: readonly PeerId[]): void {
     const removed = peers.filter((peer) => this.#entries.delete(peer));
+    for (const peer of removed) this.#listedTimes.end(peer, this.#now());
     if (removed.length > 0) this.#push([], removed);
   }
 
-  #push(added: readonly Uint8Array[], removed: readonly PeerId[]): void {
+  #push(added: readonly ListedAnnouncement[], removed: readonly PeerId[]): void {
     for (const member of this.#members) if (member.follows) this.#send(member, { whole: false, added, removed });
     this.#listeners.call();
   }
@@ -172,18 +192,19 @@ export class DirectoryServer {
 }
 
 /** At least one batch, so that a follower always hears something whole. */
-function batches(announcements: readonly Uint8Array[]): Uint8Array[][] {
-  const all: Uint8Array[][] = [];
-  let batch: Uint8Array[] = [];
+function batches(listings: readonly ListedAnnouncement[]): ListedAnnouncement[][] {
+  const all: ListedAnnouncement[][] = [];
+  let batch: ListedAnnouncement[] = [];
   let bytes = 0;
-  for (const announcement of announcements) {
-    if (bytes + announcement.byteLength > limits.directoryBatchBytes) {
+  for (const listed of listings) {
+    const { byteLength } = listed.announcement;
+    if (bytes + byteLength > limits.directoryBatchBytes) {
       all.push(batch);
       batch = [];
       bytes = 0;
     }
-    batch.push(announcement);
-    bytes += announcement.byteLength;
+    batch.push(listed);
+    bytes += byteLength;
   }
   return [...all, batch];
 }

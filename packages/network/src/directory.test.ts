@@ -2,11 +2,14 @@ import {
   directoryProtocol,
   encodeDirectoryFrame,
   limits as protocolLimits,
+  networkGroupOf,
+  publicKeyOf,
   randomIdentity,
   signAnnouncement,
   type Announcement,
   type Identity,
   type Links,
+  type PeerId,
 } from '@unfed/protocol';
 import { arbitraryBytes, createMemoryNetwork, mutated, type MemoryNetwork } from '@unfed/testing';
 import fc from 'fast-check';
@@ -14,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DirectoryFollower } from './directory-follower.ts';
 import { DirectoryServer } from './directory-server.ts';
 import { announcementsBurst } from './limits.ts';
+import { ListedTimes } from './listed-times.ts';
 
 let memory: MemoryNetwork;
 let server: DirectoryServer;
@@ -25,7 +29,8 @@ beforeEach(() => {
   memory = createMemoryNetwork({ seed: 1 });
   nowMs = 1_700_000_000_000;
   stops = [];
-  server = new DirectoryServer({ links: memory.peer(relay), now: () => nowMs });
+  together.clear();
+  server = new DirectoryServer({ links: memory.peer(relay), groupOf, now: () => nowMs });
 });
 
 afterEach(() => {
@@ -34,12 +39,14 @@ afterEach(() => {
   memory.stop();
 });
 
+/** Every peer in a network of its own, unless the test says otherwise. */
+const together = new Set<PeerId>();
+const groupOf = (peer: PeerId): Uint8Array =>
+  together.has(peer) ? new Uint8Array(protocolLimits.networkGroupBytes) : publicKeyOf(peer).slice(0, 16);
+
 function announcement(identity: Identity, change: Partial<Announcement> = {}): Uint8Array {
   const base = { peer: identity.peer, issuedAtMs: nowMs, expiresAtMs: nowMs + 60_000, stage: null, hopKeys: [] };
-  return signAnnouncement(
-    { ...base, operator: null, networkGroup: null, addresses: [], seeds: [], ...change },
-    identity,
-  );
+  return signAnnouncement({ ...base, operator: null, addresses: [], seeds: [], ...change }, identity);
 }
 
 function follower(links: Links = memory.peer(randomIdentity()), removed: string[] = []): DirectoryFollower {
@@ -161,7 +168,9 @@ describe('the directory', () => {
     const honest = announcement(lying);
     memory.peer(lying).accept(directoryProtocol, (link) => {
       link.onFrame(() => undefined);
-      const frame = { kind: 'changed' as const, whole: true, added: [forged, honest], removed: [] };
+      const word = { networkGroup: new Uint8Array(protocolLimits.networkGroupBytes), listedMs: 0 };
+      const added = [forged, honest].map((each) => ({ announcement: each, ...word }));
+      const frame = { kind: 'changed' as const, whole: true, added, removed: [] };
       void link.send(encodeDirectoryFrame(frame));
     });
     const watcher = new DirectoryFollower({ links: memory.peer(randomIdentity()), now: () => nowMs });
@@ -171,6 +180,64 @@ describe('the directory', () => {
     void watcher.follow(lying.peer, following.signal);
     await until(watcher, () => peersOf(watcher).length > 0);
     expect(peersOf(watcher)).toEqual([lying.peer]);
+  });
+
+  it('A10: says beside each announcement which peers are connected from one network, in words of the relay', async () => {
+    const [a, b, c] = [randomIdentity(), randomIdentity(), randomIdentity()] as const;
+    together.add(a.peer).add(b.peer);
+    for (const identity of [a, b, c]) follower(memory.peer(identity)).announce(announcement(identity));
+    const watcher = follower();
+    await until(watcher, () => peersOf(watcher).length === 3);
+    const groupsOf = ({ peer }: Identity) => watcher.listing(peer).networkGroups;
+    expect(groupsOf(a)).toEqual([networkGroupOf(relay.peer, new Uint8Array(16))]);
+    expect(groupsOf(b)).toEqual(groupsOf(a));
+    expect(groupsOf(c)).not.toEqual(groupsOf(a));
+    expect(watcher.listing(randomIdentity().peer)).toEqual({ networkGroups: [], listedMs: 0 });
+  });
+
+  it('A11: says for how long a peer was listed, all times together', async () => {
+    const identity = randomIdentity();
+    const watcher = follower();
+    const one = follower(memory.peer(identity));
+    const listedMs = (): number => watcher.listing(identity.peer).listedMs;
+    one.announce(announcement(identity));
+    await until(watcher, () => peersOf(watcher).length === 1);
+    expect(listedMs()).toBe(0);
+    nowMs += 20_000;
+    one.announce(announcement(identity));
+    await until(watcher, () => listedMs() === 20_000);
+    nowMs += 1000;
+    one.announce(null);
+    await until(watcher, () => peersOf(watcher).length === 0);
+    nowMs += 3_600_000;
+    one.announce(announcement(identity));
+    await until(watcher, () => peersOf(watcher).length === 1);
+    expect(listedMs()).toBe(21_000);
+    const late = follower();
+    nowMs += 500;
+    await until(late, () => late.listing(identity.peer).listedMs === 21_500);
+  });
+
+  it('A11: of several relays, the longest time counts, and each names the network in its own way', async () => {
+    const other = randomIdentity();
+    const listedTimes = new ListedTimes();
+    const identity = randomIdentity();
+    listedTimes.begin(identity.peer, nowMs - 5000);
+    const links = memory.peer(other);
+    const second = new DirectoryServer({ links, groupOf, listedTimes, now: () => nowMs });
+    stops.push(() => second.stop());
+    const following = new AbortController();
+    stops.push(() => following.abort(new Error('over')));
+    const announcer = follower(memory.peer(identity));
+    const watcher = follower();
+    for (const each of [announcer, watcher]) void each.follow(other.peer, following.signal);
+    announcer.announce(announcement(identity));
+    await until(watcher, () => watcher.listing(identity.peer).networkGroups.length === 2);
+    const { networkGroups, listedMs } = watcher.listing(identity.peer);
+    expect(listedMs).toBe(5000);
+    expect(new Set(networkGroups)).toEqual(
+      new Set([relay, other].map(({ peer }) => networkGroupOf(peer, groupOf(identity.peer)))),
+    );
   });
 
   it('whatever bytes a peer sends, only its own link suffers', async () => {

@@ -90,6 +90,11 @@ export const announcementsBurst = 20;
 export const announcementsPerSecond = 4;
 /** Bytes of announcements in one frame of the directory. */
 export const directoryBatchBytes = 256 << 10;
+/** Peers whose time on the list a relay remembers; beyond the most, it forgets down to so many. */
+export const listedPeersMax = 40_000;
+export const listedPeersKept = 32_768;
+/** Time on the list is forgotten when a peer was away for so long. */
+export const listedForgetMs = 90 * 24 * 3_600_000;
 
 /** Defaults of a relay. */
 export const relayReservationsMax = 4096;

@@ -69,7 +69,7 @@ const portOf = (relay: RelayNode): number => Number(relay.addresses[0]?.split('/
 function announcement(identity: Identity): Uint8Array {
   const nowMs = Date.now();
   const times = { issuedAtMs: nowMs, expiresAtMs: nowMs + 60_000 };
-  const rest = { stage: null, hopKeys: [], operator: null, networkGroup: null, addresses: [], seeds: [] };
+  const rest = { stage: null, hopKeys: [], operator: null, addresses: [], seeds: [] };
   return signAnnouncement({ peer: identity.peer, ...times, ...rest }, identity);
 }
 
@@ -206,6 +206,41 @@ describe('a network of Node peers', () => {
     await Promise.all([untilReachable(a), untilReachable(b)]);
     b.accept(protocol, () => undefined);
     expect((await a.open(b.self, protocol)).relayed).toBe(false);
+  });
+
+  it('A10: the relay names the network that a connection comes from, also behind a proxy', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    stops.push(() => new Promise((resolve) => server.close(() => resolve())));
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    // What a proxy would say: the first two come from one network, the third from another.
+    const clients = ['192.0.2.1', '192.0.200.7', '198.51.100.1'];
+    const relay = await relayNode({
+      announce: [`/ip4/127.0.0.1/tcp/${port}/ws`],
+      clientAddress: () => clients.shift(),
+    });
+    server.on('upgrade', relay.upgrade);
+    const identities = [randomIdentity(), randomIdentity(), randomIdentity()];
+    const peers: Network[] = [];
+    for (const identity of identities) {
+      const peer = await nodePeer(relay, { identity });
+      await until(peer, () => peer.relayState.kind === 'connected');
+      peer.directory.announce(announcement(identity));
+      peers.push(peer);
+    }
+    const [watcher] = peers as [Network];
+    await until(watcher.directory, () => peersOf(watcher).length === 3);
+    const groups = identities.map(({ peer }) => watcher.directory.listing(peer).networkGroups[0]);
+    expect(groups[1]).toBe(groups[0]);
+    expect(groups[2]).not.toBe(groups[0]);
+
+    const plain = await relayNode();
+    const local = await nodePeer(plain, { identity: identities[0] });
+    local.directory.announce(announcement(identities[0]));
+    await until(local.directory, () => peersOf(local).length === 1);
+    expect(local.directory.listing(local.self).networkGroups).toHaveLength(1);
+    expect(groups).not.toContain(local.directory.listing(local.self).networkGroups[0]);
   });
 
   it('says unreachable at once where a peer announced nothing that may be dialled', async () => {

@@ -1,7 +1,7 @@
 /** One peer's network, put together over libp2p: relays, links, directory, heartbeat. What differs between pages and Node is given. */
 import type { Connection } from '@libp2p/interface';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
-import { peerId, type Directory, type Identity, type Links, type PeerId } from '@unfed/protocol';
+import { peerId, type Identity, type Links, type ListingDirectory, type PeerId } from '@unfed/protocol';
 import { createLibp2p, type Libp2p } from 'libp2p';
 import {
   isRelayed,
@@ -35,7 +35,7 @@ export interface NetworkOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface AnnouncedDirectory extends Directory {
+export interface AnnouncedDirectory extends ListingDirectory {
   /** Whether a relay has sent all it holds since this peer started: before that, an absent peer means nothing. */
   readonly whole: boolean;
   /** Keeps these signed bytes announced at every relay, also after reconnecting; null withdraws. */

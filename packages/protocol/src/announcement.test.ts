@@ -25,7 +25,6 @@ const example: Announcement = {
   },
   hopKeys: [new Uint8Array(32), new Uint8Array(32).fill(1)],
   operator: 'somebody',
-  networkGroup: new Uint8Array(16),
   addresses: ['/ip4/127.0.0.1/udp/1/webrtc-direct'],
   seeds: [manifestHash('ab'.repeat(32)), manifestHash('cd'.repeat(32))],
 };
@@ -34,7 +33,6 @@ const forwarder: Announcement = {
   stage: null,
   hopKeys: [],
   operator: null,
-  networkGroup: null,
   addresses: [],
   seeds: [],
 };
@@ -69,7 +67,7 @@ describe('announcement', () => {
       { hopKeys: [new Uint8Array(31)] },
       { hopKeys: [1, 2, 3].map(() => new Uint8Array(32)) },
       { operator: 'x'.repeat(65) },
-      { networkGroup: new Uint8Array(15) },
+      { networkGroup: new Uint8Array(16) },
       { addresses: Array.from({ length: 17 }, () => '/a') },
       { addresses: ['x'.repeat(513)] },
       { seeds: undefined },

@@ -54,8 +54,6 @@ const announcementSchema = v.strictObject({
   hopKeys: v.pipe(v.array(fixedBytes(32)), v.maxLength(2)),
   /** Who runs this peer, as they say themselves. */
   operator: v.nullable(text(limits.operatorCharsMax)),
-  /** A relay's keyed hash of the peer's network; null where no relay attested one. */
-  networkGroup: v.nullable(fixedBytes(16)),
   /** Multiaddrs at which the peer can be reached. */
   addresses: addressesSchema,
   /** Models of which the peer exchanges chunks now: it has some to give, or fetches them. Each once. */

@@ -7,11 +7,17 @@ import { identityFromSeed } from './peer-id.ts';
 
 const { peer } = identityFromSeed(new Uint8Array(32).fill(1));
 const announcement = Uint8Array.of(1, 2, 3);
+const listed = { announcement, networkGroup: new Uint8Array(16).fill(7), listedMs: 1234 };
 const frames: DirectoryFrame[] = [
   { kind: 'announce', announcement },
   { kind: 'withdraw' },
   { kind: 'follow' },
-  { kind: 'changed', whole: true, added: [announcement, new Uint8Array(4096)], removed: [peer] },
+  {
+    kind: 'changed',
+    whole: true,
+    added: [listed, { ...listed, announcement: new Uint8Array(4096), listedMs: 0 }],
+    removed: [peer],
+  },
 ];
 const refused = (bytes: Uint8Array): void =>
   expect(() => decodeDirectoryFrame(bytes)).toThrow(expect.objectContaining({ code: 'decode' }));
@@ -32,12 +38,30 @@ describe('directory frames', () => {
     const long = new Uint8Array(limits.announcementBytesMax + 1);
     refused(encodeCbor({ kind: 'announce', announcement: long }));
     const changed = { kind: 'changed', whole: false, added: [], removed: [] };
-    const many = Array.from({ length: limits.directoryAnnouncementsMax + 1 }, () => new Uint8Array());
-    refused(encodeCbor({ ...changed, added: [long] }));
+    const many = Array.from({ length: limits.directoryAnnouncementsMax + 1 }, () => listed);
+    refused(encodeCbor({ ...changed, added: [{ ...listed, announcement: long }] }));
     refused(encodeCbor({ ...changed, added: many }));
     refused(encodeCbor({ ...changed, removed: many.map(() => peer) }));
     refused(encodeCbor({ ...changed, removed: ['nobody'] }));
     refused(encodeCbor({ ...changed, whole: 1 }));
+  });
+
+  it('D5: refuse a listing without the relay’s word, and words outside their limits', () => {
+    const changed = { kind: 'changed', whole: false, removed: [] };
+    const { networkGroup, listedMs } = listed;
+    for (const added of [
+      announcement,
+      { announcement, networkGroup },
+      { announcement, listedMs },
+      { ...listed, networkGroup: null },
+      { ...listed, networkGroup: new Uint8Array(15) },
+      { ...listed, listedMs: -1 },
+      { ...listed, listedMs: 0.5 },
+      { ...listed, operator: 'somebody' },
+    ]) {
+      refused(encodeCbor({ ...changed, added: [added] }));
+    }
+    expect(decodeDirectoryFrame(encodeCbor({ ...changed, added: [listed] }))).toEqual({ ...changed, added: [listed] });
   });
 
   it('D4: pass on what only its reader can judge', () => {

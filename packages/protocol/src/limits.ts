@@ -23,6 +23,8 @@ export const seedsMax = 8;
 /** A whole directory snapshot, and how many announcements it may hold. */
 export const directoryFrameBytesMax = 4 << 20;
 export const directoryAnnouncementsMax = 4096;
+/** A relay's keyed hash of a network, cut to so much: too long to collide by chance. */
+export const networkGroupBytes = 16;
 
 /** A step of 128 positions of width 8,192 in float32 is 4 MiB; with its header it still fits. */
 export const frameBytesMax = (4 << 20) + 4096;

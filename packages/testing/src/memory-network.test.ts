@@ -156,7 +156,6 @@ describe('memory directory', () => {
     stage: null,
     hopKeys: [],
     operator: null,
-    networkGroup: null,
     addresses: [],
     seeds: [],
   });
