@@ -8,7 +8,7 @@ import { type Metrics, type Route } from './metrics.ts';
 import type { Models } from './models.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { allowOtherOrigins, setSecurityHeaders } from './security-headers.ts';
-import { sourceOf } from './sources.ts';
+import { forwardedFor, sourceOf } from './sources.ts';
 
 export interface HttpServerInit {
   readonly pageFolder: string | undefined;
@@ -126,9 +126,8 @@ class Sockets {
 }
 
 function requestSource(request: IncomingMessage, behindProxy: boolean): string {
-  const forwarded = request.headers['x-forwarded-for'];
-  const last = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded)?.split(',').at(-1)?.trim();
-  return sourceOf(behindProxy && last !== undefined ? last : request.socket.remoteAddress);
+  const forwarded = behindProxy ? forwardedFor(request) : undefined;
+  return sourceOf(forwarded ?? request.socket.remoteAddress);
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -33,3 +33,6 @@ export const stunTotalBurstMax = 10_000;
 export const stunTotalPerSecond = 5_000;
 
 export const assetMaxAgeSeconds = 31_536_000;
+
+/** How often the times of listed peers are written to disk: what a crash may cost them. */
+export const listedWriteMs = 300_000;

@@ -15,6 +15,7 @@ Peers meet here. Serves the page, the directory, STUN and, as a web seed, the mo
   --models FOLDER      one finished folder a model (build/models)
   --publisher PEER     serve only models that this peer signed, and say so (all)
   --identity FILE      where the relay's identity is kept (a new one at every start)
+                       FILE.listed beside it: for how long peers were listed here
   --public-url URL     where a proxy in front serves this relay (none)
   --behind-proxy       believe X-Forwarded-For about where requests come from
   --turn URL           a TURN server for pages that cannot meet directly (none)

@@ -6,6 +6,7 @@ import { errorText, randomIdentity, type PeerId } from '@unfed/protocol';
 import { ListenError } from './errors.ts';
 import { createHttpServer, type RelayHttpServer } from './http-server.ts';
 import { identityFrom } from './identity-file.ts';
+import { openListedFile, type ListedFile } from './listed-file.ts';
 import { Metrics } from './metrics.ts';
 import { Models } from './models.ts';
 import {
@@ -16,6 +17,7 @@ import {
   webSocketOrigin,
   type Listening,
 } from './public-address.ts';
+import { forwardedFor } from './sources.ts';
 import { startStun, type StunServer } from './stun-server.ts';
 
 /** A TURN server that pages may use when they cannot meet directly. */
@@ -38,7 +40,7 @@ export interface RelayServiceOptions {
   readonly modelsDir: string;
   /** Of the models here: only those that it signed are served, and `/relay.json` names it. */
   readonly publisher?: PeerId | undefined;
-  /** Where the identity is kept; a new one at every start when absent. */
+  /** Where the identity is kept, and beside it for how long peers were listed; all new at every start when absent. */
   readonly identityFile?: string | undefined;
   readonly turn?: TurnServer | undefined;
   /** `https://HOST`, where a proxy in front ends TLS. */
@@ -80,6 +82,7 @@ class Service implements RelayService {
   #listening: Listening;
   #stun: StunServer | undefined;
   #node: RelayNode | undefined;
+  #listed: ListedFile | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: RelayServiceOptions) {
@@ -117,13 +120,24 @@ class Service implements RelayService {
   }
 
   async start(): Promise<void> {
-    const { identityFile, host, port, stunPort } = this.#options;
+    const { identityFile, host, port, stunPort, behindProxy, onEvent } = this.#options;
     const identity = identityFile === undefined ? randomIdentity() : await identityFrom(identityFile);
     const address = publicAddress(this.#listening);
     this.#listening = { ...this.#listening, port: await listen(this.#http.server, { host, port }) };
     this.#stun = await startStun({ host, port: stunPort });
     const announced = this.#options.publicUrl === undefined ? { ...address, port: this.#listening.port } : address;
-    this.#node = await createRelay({ identity, host: '127.0.0.1', port: 0, announce: [webSocketMultiaddr(announced)] });
+    if (identityFile !== undefined) {
+      const onFailed = (error: unknown): void => onEvent?.(`times of listed peers were not kept: ${errorText(error)}`);
+      this.#listed = await openListedFile({ path: `${identityFile}.listed`, onFailed });
+    }
+    this.#node = await createRelay({
+      identity,
+      host: '127.0.0.1',
+      port: 0,
+      announce: [webSocketMultiaddr(announced)],
+      ...(this.#listed === undefined ? {} : { listedTimes: this.#listed.times }),
+      ...(behindProxy === true ? { clientAddress: forwardedFor } : {}),
+    });
   }
 
   stop(): Promise<void> {
@@ -134,6 +148,7 @@ class Service implements RelayService {
   async #end(): Promise<void> {
     const http = this.#http.server.listening ? this.#http.stop() : Promise.resolve();
     await Promise.all([this.#node?.stop(), this.#stun?.stop()]);
+    await this.#listed?.stop();
     await http;
   }
 

@@ -1,4 +1,5 @@
 /** Where requests come from, as far as limits need to know: one key for all addresses that one subscriber holds. */
+import type { IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6 } from 'node:net';
 
 const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
@@ -20,4 +21,10 @@ export function sourceOf(address: string | undefined): string {
     .slice(0, 4)
     .map((group) => group.toLowerCase().replace(/^0+(?=.)/, ''))
     .join(':');
+}
+
+/** What the proxy in front says of where a request comes from: the last entry, which is its own; the others are anybody's. */
+export function forwardedFor(request: IncomingMessage): string | undefined {
+  const forwarded = request.headers['x-forwarded-for'];
+  return (Array.isArray(forwarded) ? forwarded.join(',') : forwarded)?.split(',').at(-1)?.trim();
 }
