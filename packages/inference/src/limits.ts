@@ -28,6 +28,8 @@ export const nextDialMsMax = 15_000;
 
 /** Plans that cost up to this much more than the best are as good: one of them is drawn. */
 export const planSlackRatio = 1.15;
+/** Stages looked at in searching for a plan without two of one kin: a directory of strangers cannot take longer. */
+export const planStepsMax = 100_000;
 /** What a hop is taken to cost in delay while nothing is measured, ms. */
 export const linkDelayMsDefault = 5;
 /**

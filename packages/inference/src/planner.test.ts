@@ -1,4 +1,5 @@
 import type { Announcement, ManifestHash, PeerId, Span } from '@unfed/protocol';
+import { seededRandom } from '@unfed/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NoRouteError } from './errors.ts';
@@ -64,6 +65,16 @@ function bestByForce(announcements: Announcement[], layer: number, layers: numbe
       best = Math.min(best, costMs(a) + bestByForce(announcements, a.stage.span.last, layers));
   }
   return best;
+}
+
+/** Every cover, end to end. */
+function coversByForce(announcements: Announcement[], layer: number, layers: number): Announcement[][] {
+  if (layer === layers) return [[]];
+  return announcements.flatMap((a) =>
+    a.stage?.span.first === layer
+      ? coversByForce(announcements, a.stage.span.last, layers).map((rest) => [a, ...rest])
+      : [],
+  );
 }
 
 /** The least number of failed peers in any cover, by trying every one. */
@@ -176,6 +187,47 @@ describe('planner', () => {
         },
       ),
     );
+  });
+
+  it('P5: no two stages are kin, the best that this allows is the measure, and every such plan may be drawn', () => {
+    const kinds = fc.array(fc.subarray(['operator a', 'operator b', 'network c']), { minLength: 24, maxLength: 24 });
+    fc.assert(
+      fc.property(spans(4), kinds, (all, labels) => {
+        const announcements = all.slice(0, 10);
+        const kinOf = (peer: PeerId) => labels[announcements.findIndex((a) => a.peer === peer)];
+        const request = { announcements, manifest, model: 'demo', span: { first: 0, last: 4 }, kinOf };
+        const allowed = coversByForce(announcements, 0, 4).filter((cover) => {
+          const used = cover.flatMap(({ peer }) => kinOf(peer));
+          return new Set(used).size === used.length;
+        });
+        if (allowed.length === 0) {
+          expect(() => planRoute(request)).toThrow(NoRouteError);
+          return;
+        }
+        const total = (cover: readonly Announcement[]) => cover.reduce((sum, a) => sum + costMs(a), 0);
+        const enough = Math.min(...allowed.map(total)) * limits.planSlackRatio + 1e-6;
+        const names = (peers: readonly { peer: PeerId }[]) => peers.map(({ peer }) => peer).join();
+        const near = new Set(allowed.filter((cover) => total(cover) <= enough).map(names));
+        const random = seededRandom(1);
+        const drawn = new Set<string>();
+        for (let i = 0; i < 40 * near.size && drawn.size < near.size; i++) {
+          drawn.add(names(planRoute({ ...request, random })));
+        }
+        expect(drawn).toEqual(near);
+      }),
+      { seed: 5, numRuns: 200 },
+    );
+  });
+
+  it('P5: many names for one kin cannot make planning long', () => {
+    const strangers = Array.from({ length: 4000 }, (_, i) => stage(`s${i}`, [i % 8, (i % 8) + 1]));
+    const honest = Array.from({ length: 7 }, (_, i) => stage(`h${i}`, [i, i + 1], { stepsPerSecond: 1 }));
+    const kinOf = (peer: PeerId) => (peer.startsWith('s') ? ['operator'] : []);
+    const request = { manifest, model: 'demo', span: { first: 0, last: 8 }, kinOf };
+    const hops = planRoute({ ...request, announcements: [...strangers, ...honest] });
+    expect(hops.filter(({ peer }) => peer.startsWith('s'))).toHaveLength(1);
+    const two = [...strangers, ...honest.slice(0, 6)];
+    expect(() => planRoute({ ...request, announcements: two })).toThrow(/no stages fit end to end/);
   });
 
   it('draws among equals, so that no one stage attracts everybody', () => {

@@ -6,6 +6,7 @@
 import type { Announcement, ManifestHash, PeerId, Span, StageOffer } from '@unfed/protocol';
 import { NoRouteError } from './errors.ts';
 import * as limits from './limits.ts';
+import { cheapestPlan, costToGo, drawPlan, type Edge, type PlanGraph } from './plan-search.ts';
 import type { Hop } from './route.ts';
 
 export interface PlanRequest {
@@ -17,6 +18,8 @@ export interface PlanRequest {
   readonly span: Span;
   /** Peers that are not to be used at all. */
   readonly without?: ReadonlySet<PeerId>;
+  /** Labels of what peers share with others, an operator or a network: no two stages of a plan have one in common. */
+  readonly kinOf?: (peer: PeerId) => readonly string[];
   /** What is added to the expected cost of a peer that failed, ms. */
   readonly penaltyMs?: (peer: PeerId) => number;
   /** One-way delay to a peer as measured, ms. */
@@ -25,45 +28,20 @@ export interface PlanRequest {
   readonly random?: () => number;
 }
 
-interface Edge {
-  readonly hop: Hop;
-  /** With its penalty. */
-  readonly costMs: number;
-  readonly penaltyMs: number;
-}
-
-interface ToGo {
-  readonly costMs: number;
-  readonly penaltyMs: number;
-}
-
-/** @throws NoRouteError naming the layers that nobody serves */
+/** @throws NoRouteError naming the layers that nobody serves; none are named where all are served and no plan is allowed */
 export function planRoute(request: PlanRequest): Hop[] {
+  const { span, random = Math.random } = request;
   const edges = edgesByFirstLayer(request);
-  const toGo = costToGo(edges, request.span);
-  const best = toGo.get(request.span.first);
+  const graph: PlanGraph = { edges, toGo: costToGo(edges, span), span };
+  const best = cheapestPlan(graph);
   if (best === undefined) throw noRoute(request, edges);
   // Slack is for time alone: as a part of penalties it would be wide enough for any peer that failed.
   const enoughMs = best.costMs + (best.costMs - best.penaltyMs) * (limits.planSlackRatio - 1) + 1e-6;
-  const random = request.random ?? Math.random;
-  const hops: Hop[] = [];
-  let spentMs = 0;
-  let layer = request.span.first;
-  while (layer < request.span.last) {
-    const good = (edges.get(layer) ?? []).filter((edge) => {
-      const rest = toGo.get(edge.hop.span.last);
-      return rest !== undefined && spentMs + edge.costMs + rest.costMs <= enoughMs;
-    });
-    const edge = good[Math.floor(random() * good.length)];
-    hops.push(edge.hop);
-    spentMs += edge.costMs;
-    layer = edge.hop.span.last;
-  }
-  return hops;
+  return (drawPlan(graph, enoughMs, random) ?? best.edges).map(({ hop }) => hop);
 }
 
 function edgesByFirstLayer(request: PlanRequest): Map<number, Edge[]> {
-  const { announcements, manifest, without, linkDelayMs, penaltyMs } = request;
+  const { announcements, manifest, without, kinOf, linkDelayMs, penaltyMs } = request;
   const edges = new Map<number, Edge[]>();
   for (const { peer, stage } of announcements) {
     if (stage === null || stage.manifest !== manifest || without?.has(peer) === true) continue;
@@ -71,7 +49,7 @@ function edgesByFirstLayer(request: PlanRequest): Map<number, Edge[]> {
     const expectedMs = (linkDelayMs?.(peer) ?? limits.linkDelayMsDefault) + stageMs(stage);
     const list = edges.get(stage.span.first) ?? [];
     const hop = { peer, span: stage.span, backend: stage.backend };
-    list.push({ hop, costMs: expectedMs + penalty, penaltyMs: penalty });
+    list.push({ hop, costMs: expectedMs + penalty, penaltyMs: penalty, kin: kinOf?.(peer) ?? [] });
     edges.set(stage.span.first, list);
   }
   return edges;
@@ -82,21 +60,6 @@ function stageMs({ stepsPerSecond, queueLength }: StageOffer): number {
   const stepMs = stepsPerSecond > 0 ? 1000 / Math.min(stepsPerSecond, limits.stepsPerSecondCredibleMax) : 1000;
   // A session that is open computes only now and then: each adds a part of a step to the expected wait.
   return stepMs * (1 + queueLength / 2);
-}
-
-/** The least cost from each layer to the end of the span; layers from which the end cannot be reached are absent. */
-function costToGo(edges: ReadonlyMap<number, readonly Edge[]>, span: Span): Map<number, ToGo> {
-  const toGo = new Map<number, ToGo>([[span.last, { costMs: 0, penaltyMs: 0 }]]);
-  for (let layer = span.last - 1; layer >= span.first; layer--) {
-    for (const { hop, costMs, penaltyMs } of edges.get(layer) ?? []) {
-      const rest = toGo.get(hop.span.last);
-      if (rest === undefined) continue;
-      const best = toGo.get(layer);
-      if (best !== undefined && costMs + rest.costMs >= best.costMs) continue;
-      toGo.set(layer, { costMs: costMs + rest.costMs, penaltyMs: penaltyMs + rest.penaltyMs });
-    }
-  }
-  return toGo;
 }
 
 function noRoute({ model, span }: PlanRequest, edges: ReadonlyMap<number, readonly Edge[]>): NoRouteError {
