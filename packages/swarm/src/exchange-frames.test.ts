@@ -42,6 +42,18 @@ const frames: fc.Arbitrary<ExchangeFrame> = fc.oneof(
     kind: fc.constant('bye' as const),
     reason: fc.constantFrom('stopped' as const, 'bad-bytes', 'bad-frame', 'flood', 'silent', 'not-needed'),
   }),
+  fc.record({
+    kind: fc.constant('ask-manifest' as const),
+    manifest: fc.constant(manifestHash('0f'.repeat(32))),
+    piece: fc.constantFrom('manifest' as const, 'signature'),
+    offset: u32,
+  }),
+  fc.record({
+    kind: fc.constant('manifest-part' as const),
+    offset: u32,
+    totalBytes: u32,
+    bytes: fc.uint8Array({ maxLength: 300 }),
+  }),
 );
 
 const refused = (bytes: Uint8Array): void =>
@@ -60,7 +72,7 @@ describe('frames of the exchange', () => {
 
   it('X1: refuses frames that are too long, too short, empty or of another kind', () => {
     refused(new Uint8Array(0));
-    for (const kind of [0, 13, 255]) refused(Uint8Array.of(kind));
+    for (const kind of [0, 15, 255]) refused(Uint8Array.of(kind));
     const part = (bytes: number): Uint8Array =>
       encodeExchangeFrame({ kind: 'part', id: 1, offset: 0, bytes: new Uint8Array(bytes) });
     expect(part(limits.partBytesMax).byteLength).toBe(limits.partBytesMax + partHeaderBytes);
@@ -81,6 +93,9 @@ describe('frames of the exchange', () => {
     refused(encodeExchangeFrame({ kind: 'gained', slot: 0, chunks: many }));
     refused(Uint8Array.of(11, 0, 0, 0, 0, 7));
     refused(Uint8Array.of(12, 0));
+    const long = new Uint8Array(limits.partBytesMax + 1);
+    refused(encodeExchangeFrame({ kind: 'manifest-part', offset: 0, totalBytes: 1, bytes: long }));
+    refused(Uint8Array.of(13, ...new Uint8Array(32), 3, 0, 0, 0, 0));
   });
 
   it('X5: refuses requests for nothing and for more than a chunk', () => {

@@ -21,6 +21,23 @@ export interface ChunkRequest extends ShardChunk {
   readonly bytes: number;
 }
 
+/** The manifest itself, or its publisher's signature. */
+export type ManifestPiece = 'manifest' | 'signature';
+
+/** What the peer has of it from `offset` on. */
+export interface ManifestAsk {
+  readonly manifest: ManifestHash;
+  readonly piece: ManifestPiece;
+  readonly offset: number;
+}
+
+/** The answer; all 0 where it is not given. */
+export interface ManifestPart {
+  readonly offset: number;
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
 export type ExchangeFrame =
   | { readonly kind: 'hello'; readonly slot: number; readonly manifest: ManifestHash }
   | { readonly kind: 'have'; readonly slot: number; readonly shard: number; readonly bitmap: Uint8Array }
@@ -31,7 +48,9 @@ export type ExchangeFrame =
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'choke' | 'unchoke' | 'interested' | 'uninterested' }
   | { readonly kind: 'reject'; readonly id: number; readonly reason: RejectReason }
-  | { readonly kind: 'bye'; readonly reason: ByeReason };
+  | { readonly kind: 'bye'; readonly reason: ByeReason }
+  | ({ readonly kind: 'ask-manifest' } & ManifestAsk)
+  | ({ readonly kind: 'manifest-part' } & ManifestPart);
 
 const kinds = [
   'hello',
@@ -46,6 +65,8 @@ const kinds = [
   'uninterested',
   'reject',
   'bye',
+  'ask-manifest',
+  'manifest-part',
 ] as const satisfies readonly ExchangeFrame['kind'][];
 const rejectReasons: readonly RejectReason[] = [
   'choked',
@@ -55,6 +76,7 @@ const rejectReasons: readonly RejectReason[] = [
   'unknown-model',
   'unreadable',
 ];
+const manifestPieces: readonly ManifestPiece[] = ['manifest', 'signature'];
 const byeReasons: readonly ByeReason[] = ['stopped', 'bad-bytes', 'bad-frame', 'flood', 'silent', 'not-needed'];
 
 export const partHeaderBytes = 9;
@@ -103,6 +125,16 @@ export function encodeExchangeFrame(frame: ExchangeFrame): Uint8Array<ArrayBuffe
     case 'bye':
       writer.u8(byeReasons.indexOf(frame.reason) + 1);
       break;
+    case 'ask-manifest':
+      writer.bytes(hexToBytes(frame.manifest));
+      writer.u8(manifestPieces.indexOf(frame.piece) + 1);
+      writer.u32(frame.offset);
+      break;
+    case 'manifest-part':
+      writer.u32(frame.offset);
+      writer.u32(frame.totalBytes);
+      writer.bytes(frame.bytes);
+      break;
     case 'choke':
     case 'unchoke':
     case 'interested':
@@ -130,6 +162,10 @@ function frameBytes(frame: ExchangeFrame): number {
       return 6;
     case 'bye':
       return 2;
+    case 'ask-manifest':
+      return 38;
+    case 'manifest-part':
+      return 9 + frame.bytes.byteLength;
     default:
       return 1;
   }
@@ -161,7 +197,7 @@ export function decodeExchangeFrame(frame: Uint8Array): ExchangeFrame {
 function decodeBody(kind: ExchangeFrame['kind'], reader: FrameReader): ExchangeFrame {
   switch (kind) {
     case 'hello':
-      return { kind, slot: reader.slot(), manifest: bytesToHex(reader.bytes(32)) as ManifestHash };
+      return { kind, slot: reader.slot(), manifest: reader.manifest() };
     case 'have':
       return { kind, slot: reader.slot(), shard: reader.u16(), bitmap: reader.rest(bitmapBytesMax) };
     case 'gained':
@@ -176,6 +212,10 @@ function decodeBody(kind: ExchangeFrame['kind'], reader: FrameReader): ExchangeF
       return { kind, id: reader.u32(), reason: reader.oneOf(rejectReasons) };
     case 'bye':
       return { kind, reason: reader.oneOf(byeReasons) };
+    case 'ask-manifest':
+      return { kind, manifest: reader.manifest(), piece: reader.oneOf(manifestPieces), offset: reader.u32() };
+    case 'manifest-part':
+      return { kind, offset: reader.u32(), totalBytes: reader.u32(), bytes: reader.rest(limits.partBytesMax, 0) };
     default:
       return { kind };
   }
@@ -253,6 +293,10 @@ class FrameReader {
     return this.#frame.subarray(start, start + count);
   }
 
+  manifest(): ManifestHash {
+    return bytesToHex(this.bytes(32)) as ManifestHash;
+  }
+
   slot(): number {
     const slot = this.u8();
     if (slot >= limits.slotsMax) throw new DecodeError(this.#what, `a slot of 0 to ${limits.slotsMax - 1}`, `${slot}`);
@@ -262,14 +306,16 @@ class FrameReader {
   oneOf<T>(values: readonly T[]): T {
     const number = this.u8();
     const value = values[number - 1];
-    if (value === undefined) throw new DecodeError(this.#what, `a reason of 1 to ${values.length}`, `${number}`);
+    if (value === undefined) throw new DecodeError(this.#what, `a number of 1 to ${values.length}`, `${number}`);
     return value;
   }
 
-  /** What is left: at least a byte. */
-  rest(bytesMax: number): Uint8Array {
+  /** What is left. */
+  rest(bytesMax: number, bytesMin = 1): Uint8Array {
     const left = this.#frame.byteLength - this.#at;
-    if (left < 1 || left > bytesMax) throw new DecodeError(this.#what, `1 to ${bytesMax} bytes of it`, `${left}`);
+    if (left < bytesMin || left > bytesMax) {
+      throw new DecodeError(this.#what, `${bytesMin} to ${bytesMax} bytes of it`, `${left}`);
+    }
     return this.bytes(left);
   }
 

@@ -15,6 +15,7 @@ import {
 } from './exchange-frames.ts';
 import { Fetching } from './fetching.ts';
 import * as limits from './limits.ts';
+import { ManifestExchange, type ReadManifest } from './manifest-exchange.ts';
 import { RateMeter } from './rate-meter.ts';
 import { Serving, type Served } from './serving.ts';
 import type { SwarmClock } from './swarm-clock.ts';
@@ -27,6 +28,7 @@ export interface ExchangeInit {
   readonly download: TokenBucket;
   /** Models that we exchange, by their manifests. */
   readonly models: ReadonlyMap<ManifestHash, ExchangedModel>;
+  readonly readManifest: ReadManifest;
   /** Interest changed on either side: who may download should be looked at. */
   readonly onInterest: () => void;
   readonly onSent: (bytes: number) => void;
@@ -40,6 +42,7 @@ export class Exchange implements ExchangeLink {
   /** What the peer gave us, and took from us. */
   readonly given = new RateMeter();
   readonly taken = new RateMeter();
+  readonly manifests: ManifestExchange;
   readonly #init: ExchangeInit;
   readonly #serving: Serving;
   readonly #fetching: Fetching;
@@ -78,6 +81,16 @@ export class Exchange implements ExchangeLink {
       received: (model, chunk, bytes) => model.received(this, chunk, bytes),
       refused: (model, chunk, reason) => model.refused(this, chunk, reason),
     });
+    this.manifests = new ManifestExchange({
+      clock,
+      upload,
+      read: async (manifest, piece) => (init.models.has(manifest) ? init.readManifest(manifest, piece) : undefined),
+      ask: (ask) => this.#send({ kind: 'ask-manifest', ...ask }),
+      give: async (part) => {
+        await this.#sendNow({ kind: 'manifest-part', ...part });
+        init.onSent(part.bytes.byteLength);
+      },
+    });
     init.link.onFrame((frame) => this.#take(frame));
     void init.link.closed.then(() => this.#finish(undefined, 'them'));
     for (const model of init.models.values()) this.offer(model);
@@ -101,13 +114,18 @@ export class Exchange implements ExchangeLink {
     return this.#serving.isOpenToPeer;
   }
 
+  /** The peer said that it exchanges this model. */
+  names(manifest: ManifestHash): boolean {
+    return [...this.#theirSlots.values()].includes(manifest);
+  }
+
   /** Says that we exchange this model. */
   offer(model: ExchangedModel): void {
     if (this.#ourSlots.has(model.manifest) || this.#ourSlots.size >= limits.slotsMax) return;
     const slot = this.#ourSlots.size;
     this.#ourSlots.set(model.manifest, slot);
     this.#send({ kind: 'hello', slot, manifest: model.manifest });
-    if ([...this.#theirSlots.values()].includes(model.manifest)) this.#meet(model, slot);
+    if (this.names(model.manifest)) this.#meet(model, slot);
   }
 
   /** A model that is no longer exchanged: what the peer asks of it is rejected. */
@@ -189,6 +207,10 @@ export class Exchange implements ExchangeLink {
       case 'uninterested':
         this.#theyAreInterested = frame.kind === 'interested';
         return this.#init.onInterest();
+      case 'ask-manifest':
+        return this.manifests.answer(frame);
+      case 'manifest-part':
+        return this.manifests.take(frame);
       case 'bye':
         this.#finish(frame.reason, 'them');
         this.#init.link.close();
@@ -196,7 +218,7 @@ export class Exchange implements ExchangeLink {
   }
 
   #welcome(slot: number, manifest: ManifestHash): void {
-    if (this.#theirSlots.has(slot) || [...this.#theirSlots.values()].includes(manifest)) {
+    if (this.#theirSlots.has(slot) || this.names(manifest)) {
       throw new DecodeError('hello frame', 'each slot and each model once', `slot ${slot} again`);
     }
     this.#theirSlots.set(slot, manifest);
@@ -265,6 +287,7 @@ export class Exchange implements ExchangeLink {
     this.#isOpen = false;
     this.#serving.stop();
     this.#fetching.stop();
+    this.manifests.stop();
     for (const model of this.#met) model.parted(this);
     this.#met.clear();
     this.#init.onEnd(this, reason, by);

@@ -9,6 +9,10 @@ export const triesMax = 4;
 /** The first wait between tries; each further one is twice as long. */
 export const backoffMs = 250;
 export const backoffMsMax = 8_000;
+/** After so long without a seed's answer, peers are asked for a manifest, too. */
+export const manifestPatienceMs = 3_000;
+/** What is read and sent of manifests and signatures for one link: the largest manifest, twice. */
+export const manifestBytesSpentMax = 32 << 20;
 
 /** Chunks of one write to a store: 8 are nearly twice as fast as one on Chromium's disk. */
 export const storeBatchChunksMax = 8;

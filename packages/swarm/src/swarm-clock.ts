@@ -13,3 +13,19 @@ export const systemClock: SwarmClock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Waits by that clock. @throws the signal's reason */
+export function pause(clock: SwarmClock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      cancel();
+      reject(signal.reason as Error);
+    };
+    const cancel = clock.after(ms, () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+}

@@ -4,7 +4,10 @@ import { Exchange } from './exchange.ts';
 import type { ByeReason } from './exchange-frames.ts';
 import type { ExchangedModel } from './exchanged-model.ts';
 import * as limits from './limits.ts';
+import type { ReadManifest } from './manifest-exchange.ts';
 import { NeighbourFinder, type NeighbourFinderParts } from './neighbour-finder.ts';
+import { PeerManifests, type PeerManifestOptions } from './peer-manifests.ts';
+import type { FetchedManifest } from './shard-source.ts';
 import type { Ban } from './swarm-contract.ts';
 import type { TokenBucket } from './token-bucket.ts';
 import type { UploadTurns } from './upload-turns.ts';
@@ -13,6 +16,7 @@ export interface SwarmLinksParts extends Omit<NeighbourFinderParts, 'isRefused' 
   readonly upload: TokenBucket;
   readonly download: TokenBucket;
   readonly models: ReadonlyMap<ManifestHash, ExchangedModel>;
+  readonly readManifest: ReadManifest;
   /** Shared with `turns`. */
   readonly exchanges: Map<PeerId, Exchange>;
   readonly turns: UploadTurns;
@@ -25,6 +29,7 @@ export class SwarmLinks {
   readonly finder: NeighbourFinder;
   readonly #parts: SwarmLinksParts;
   readonly #exchanges: Map<PeerId, Exchange>;
+  readonly #manifests: PeerManifests;
   readonly #taken = new WeakSet<Link>();
   readonly #bans = new Map<PeerId, string>();
   #isStopped = false;
@@ -37,6 +42,13 @@ export class SwarmLinks {
       isRefused: (peer) => this.#bans.has(peer),
       has: (peer) => this.#exchanges.has(peer),
       onLink: (link) => this.attach(link),
+    });
+    this.#manifests = new PeerManifests({
+      clock: parts.clock,
+      exchanges: this.#exchanges,
+      find: (model) => this.finder.find([model]),
+      isExpecting: (model) => this.isExpecting(model, (peer) => this.#exchanges.get(peer)?.names(model) === true),
+      ban: (peer, reason) => this.ban(peer, reason),
     });
   }
 
@@ -61,6 +73,11 @@ export class SwarmLinks {
     return [...this.#exchanges.values()].some((each) => each.openedAtMs > sinceMs && !knows(each.peer));
   }
 
+  /** Asks the peers that exchange a model. @throws as PeerManifests.fetch does */
+  manifest(model: ManifestHash, options: PeerManifestOptions): Promise<FetchedManifest> {
+    return this.#manifests.fetch(model, options);
+  }
+
   /** A link that somebody opened, from either side. */
   attach(link: Link): void {
     if (this.#taken.has(link)) return;
@@ -69,13 +86,14 @@ export class SwarmLinks {
     // Weights never travel over a relay.
     if (this.#isStopped || link.relayed || this.#bans.has(peer) || !this.#hasRoomFor(peer)) return link.close();
     const earlier = this.#exchanges.get(peer);
-    const { clock, upload, download, models, turns, onChange } = this.#parts;
+    const { clock, upload, download, models, readManifest, turns, onChange } = this.#parts;
     const exchange = new Exchange({
       link,
       clock,
       upload,
       download,
       models,
+      readManifest,
       onInterest: () => turns.lookSoon(),
       onSent: (bytes) => turns.sent(bytes),
       onEnd: (ended, reason, by) => this.#onEnd(ended, reason, by),

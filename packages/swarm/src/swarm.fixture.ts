@@ -70,7 +70,8 @@ export function world({ clock = new RealClock(), seed = 1 }: { clock?: Clock; se
   const watcher = network.directory(identity(255).peer);
   const swarms: Swarm[] = [];
   const announce = (who: Identity, seeds: readonly ManifestHash[]): void => {
-    const [issuedAtMs, expiresAtMs] = [clock.now(), clock.now() + 60_000];
+    const issuedAtMs = clock.now();
+    const expiresAtMs = issuedAtMs + 60_000;
     const rest = { stage: null, hopKeys: [], operator: null, addresses: [], seeds: [...seeds] };
     const announcement = { peer: who.peer, issuedAtMs, expiresAtMs, ...rest };
     network.directory(who.peer).announce(signAnnouncement(announcement, who));

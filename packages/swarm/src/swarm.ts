@@ -53,7 +53,12 @@ class SwarmPeer implements Swarm {
     this.#uploadBucket = new TokenBucket(clock);
     this.#downloadBucket = new TokenBucket(clock);
     const { triesMax, backoffMs, backoffMsMax } = limits;
-    this.#files = new ModelFiles(store, verifiedSource(seed ?? noFiles, { triesMax, backoffMs, backoffMsMax }));
+    this.#files = new ModelFiles({
+      store,
+      clock,
+      seed: verifiedSource(seed ?? noFiles, { triesMax, backoffMs, backoffMsMax }),
+      manifestOfPeers: (hash, how) => this.#links.manifest(hash, how),
+    });
     const onChange = (): void => this.#changed();
     this.#models = new SwarmModels({
       store,
@@ -95,6 +100,7 @@ class SwarmPeer implements Swarm {
       upload: this.#uploadBucket,
       download: this.#downloadBucket,
       models: this.#models.byHash,
+      readManifest: (model, piece) => this.#files.read(model, piece),
       exchanges,
       turns: this.#turns,
       onEnd: () => this.#find(),
