@@ -1,7 +1,14 @@
 import { DecodeError } from '@unfed/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeCredit, encodeGoodbye, encodePieces, FrameDecoder, headerBytes, creditBytesMax } from './frame-codec.ts';
+import {
+  encodeCredit,
+  encodeGoodbye,
+  encodeMessages,
+  FrameDecoder,
+  headerBytes,
+  creditBytesMax,
+} from './frame-codec.ts';
 
 type Item = { kind: 'frame'; bytes: number[] } | { kind: 'credit'; bytes: number } | { kind: 'goodbye' };
 
@@ -21,7 +28,7 @@ function collect(frameBytesMax = 1 << 16): { items: Item[]; decoder: FrameDecode
 function encode(item: Item): Uint8Array {
   if (item.kind === 'credit') return encodeCredit(item.bytes);
   if (item.kind === 'goodbye') return encodeGoodbye();
-  return Buffer.concat([...encodePieces(Uint8Array.from(item.bytes), 64)]);
+  return Buffer.concat([...encodeMessages(Uint8Array.from(item.bytes), 64)].flat());
 }
 
 const item: fc.Arbitrary<Item> = fc.oneof(
@@ -47,19 +54,19 @@ describe('frames on a stream of bytes', () => {
     );
   });
 
-  it('F4: header and payload of a small frame are one piece, and no piece is longer than asked', () => {
+  it('F4: header and payload of a small frame are one message, and no message is longer than asked', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 5, max: 5000 }), (bytes, pieceBytes) => {
-        const pieces = [...encodePieces(new Uint8Array(bytes), pieceBytes)];
-        expect(pieces.length).toBe(Math.max(1, Math.ceil((bytes + headerBytes) / pieceBytes)));
-        expect(Math.max(...pieces.map((piece) => piece.byteLength))).toBeLessThanOrEqual(pieceBytes);
+      fc.property(fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 5, max: 5000 }), (bytes, messageBytes) => {
+        const messages = [...encodeMessages(new Uint8Array(bytes), messageBytes)].map((parts) => Buffer.concat(parts));
+        expect(messages.length).toBe(Math.max(1, Math.ceil((bytes + headerBytes) / messageBytes)));
+        expect(Math.max(...messages.map(({ byteLength }) => byteLength))).toBeLessThanOrEqual(messageBytes);
       }),
     );
   });
 
   it('gives a frame that lies within one piece as a view of it', () => {
     const { decoder, frames } = collect();
-    const [piece] = [...encodePieces(Uint8Array.of(1, 2, 3), 64)] as [Uint8Array];
+    const piece = encode({ kind: 'frame', bytes: [1, 2, 3] });
     decoder.push(piece);
     expect(frames[0]?.buffer).toBe(piece.buffer);
   });

@@ -21,17 +21,14 @@ export function encodeGoodbye(): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The frame with its header, cut into pieces of at most `pieceBytes`. Only the first is copied, so that header and
- * payload of a small frame travel as one message.
+ * The frame with its header as messages of at most `messageBytes`, each in parts that are views: nothing is copied. The
+ * header of a small frame travels with its payload.
  */
-export function* encodePieces(frame: Uint8Array, pieceBytes: number): Generator<Uint8Array> {
-  const inFirst = Math.min(frame.byteLength, pieceBytes - headerBytes);
-  const first = new Uint8Array(headerBytes + inFirst);
-  new DataView(first.buffer).setUint32(0, frame.byteLength, true);
-  first.set(frame.subarray(0, inFirst), headerBytes);
-  yield first;
-  for (let start = inFirst; start < frame.byteLength; start += pieceBytes) {
-    yield frame.subarray(start, start + pieceBytes);
+export function* encodeMessages(frame: Uint8Array, messageBytes: number): Generator<readonly Uint8Array[]> {
+  const inFirst = Math.min(frame.byteLength, messageBytes - headerBytes);
+  yield [word(frame.byteLength), frame.subarray(0, inFirst)];
+  for (let start = inFirst; start < frame.byteLength; start += messageBytes) {
+    yield [frame.subarray(start, start + messageBytes)];
   }
 }
 

@@ -4,7 +4,7 @@ import { limits as protocolLimits, randomIdentity, swarmProtocol, type LinkError
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import './polyfills.node.ts';
-import { encodeCredit, encodePieces } from './frame-codec.ts';
+import { encodeCredit, encodeMessages } from './frame-codec.ts';
 import { linkWindowBytes } from './limits.ts';
 import { StreamLink } from './stream-link.ts';
 
@@ -67,7 +67,7 @@ describe('a link over a stream', () => {
     link.onFrame(() => new Promise(() => undefined));
     const frame = new Uint8Array(1 << 20);
     for (let sent = 0; sent <= linkWindowBytes; sent += frame.byteLength) {
-      for (const piece of encodePieces(frame, 1 << 16)) raw.send(piece);
+      for (const part of [...encodeMessages(frame, 1 << 16)].flat()) raw.send(part);
     }
     expect(codeOf(await link.closed)).toBe('link-queue-full');
   });

@@ -12,8 +12,16 @@ import {
   type PeerId,
 } from '@unfed/protocol';
 import { deferred, type Deferred } from './deferred.ts';
-import { encodeCredit, encodeGoodbye, encodePieces, FrameDecoder, headerBytes, type FrameWord } from './frame-codec.ts';
+import {
+  encodeCredit,
+  encodeGoodbye,
+  encodeMessages,
+  FrameDecoder,
+  headerBytes,
+  type FrameWord,
+} from './frame-codec.ts';
 import * as limits from './limits.ts';
+import { outletOf, type Outlet } from './outlet.ts';
 
 export interface StreamLinkInit {
   readonly stream: Stream;
@@ -43,6 +51,7 @@ export class StreamLink implements Link {
   readonly welcomed: Promise<void>;
 
   readonly #stream: Stream;
+  readonly #outlet: Outlet;
   readonly #frameBytesMax: number;
   readonly #messageBytesMax: number;
   readonly #welcome: Deferred<void>;
@@ -87,7 +96,7 @@ export class StreamLink implements Link {
       frame: (frame) => this.#take(frame),
       word: (word) => this.#obey(word),
     });
-    if (protocol in limits.messageBytesMaxByProtocol) wakeEarly(stream);
+    this.#outlet = outletOf(stream, protocol in limits.messageBytesMaxByProtocol ? limits.dataChannelLowBytes : 0);
     stream.addEventListener('drain', () => this.#wake?.());
     stream.addEventListener('close', () => this.#lose());
     stream.addEventListener('remoteCloseWrite', () => this.#lose());
@@ -252,9 +261,9 @@ export class StreamLink implements Link {
 
   async #writeFrame(frame: Uint8Array): Promise<void> {
     this.#midFrame = true;
-    for (const piece of encodePieces(frame, this.#messageBytesMax)) {
+    for (const parts of encodeMessages(frame, this.#messageBytesMax)) {
       if (!this.#isOpen && !this.#goodbyeAfterFrame) return;
-      if (!this.#put(piece)) await this.#until(() => !this.#stream.writableNeedsDrain);
+      if (!this.#put(...parts)) await this.#until(() => !this.#stream.writableNeedsDrain);
     }
     this.#midFrame = false;
     if (this.#goodbyeAfterFrame) this.#sayGoodbye();
@@ -270,9 +279,9 @@ export class StreamLink implements Link {
   }
 
   /** @returns whether the stream takes more at once */
-  #put(bytes: Uint8Array): boolean {
+  #put(...parts: readonly Uint8Array[]): boolean {
     try {
-      return this.#stream.send(bytes);
+      return this.#outlet.send(parts);
     } catch {
       this.#lose();
       return false;
@@ -320,15 +329,6 @@ export class StreamLink implements Link {
   #error(failure: ConstructorParameters<typeof LinkError>[0], detail: string, cause?: unknown): LinkError {
     return new LinkError(failure, this.peer, detail, { cause });
   }
-}
-
-/**
- * libp2p's WebRTC streams say that they drained when nothing is left to send, and the line stands still until the page has
- * time to go on. The stream offers no way to say when; its channel, a private field, does.
- */
-function wakeEarly(stream: Stream): void {
-  const { channel } = stream as { channel?: Partial<Pick<RTCDataChannel, 'bufferedAmountLowThreshold'>> };
-  if (channel?.bufferedAmountLowThreshold === 0) channel.bufferedAmountLowThreshold = limits.dataChannelLowBytes;
 }
 
 /** Stands in the queue of incoming frames for the other end's goodbye. */
