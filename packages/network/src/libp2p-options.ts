@@ -5,19 +5,25 @@ import { FaultTolerance } from '@libp2p/interface';
 import { identify } from '@libp2p/identify';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { Libp2pOptions } from 'libp2p';
+import { isRelayed } from './connections.ts';
 import * as limits from './limits.ts';
 
 export type TransportFactory = NonNullable<Libp2pOptions['transports']>[number];
 
-export interface AddressGate {
+type IdentifyService = ReturnType<typeof identify>;
+
+/** What this peer knows of others before it meets them. */
+export interface KnownPeers {
+  /** Whether the address may be dialled. */
   allows(address: Multiaddr): boolean;
+  isRelay(peer: string): boolean;
 }
 
-export function sharedOptions(gate: AddressGate): Libp2pOptions {
+export function sharedOptions(known: KnownPeers): Libp2pOptions {
   return {
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    connectionGater: { denyDialMultiaddr: (address: Multiaddr) => !gate.allows(address) },
+    connectionGater: { denyDialMultiaddr: (address: Multiaddr) => !known.allows(address) },
     connectionManager: {
       maxConnections: limits.connectionsMax,
       maxIncomingPendingConnections: limits.connectionsPendingMax,
@@ -32,7 +38,7 @@ export function sharedOptions(gate: AddressGate): Libp2pOptions {
     connectionMonitor: { enabled: false },
     transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
     dns: { query: refuseToResolve },
-    services: { identify: identify() },
+    services: { identify: identifyRelays(known) },
   };
 }
 
@@ -44,6 +50,22 @@ export function webRtcOptions(iceServers: readonly RTCIceServer[]) {
       maxMessageSize: limits.dataChannelMessageBytesMax,
       maxBufferedAmount: limits.dataChannelBufferedBytesMax,
     },
+  };
+}
+
+/**
+ * libp2p learns from a relay's answer that it can reserve there. Nothing is asked of others, of whom announcements say what
+ * there is to know: by default it would be asked four times for every two peers that are introduced.
+ */
+function identifyRelays(known: KnownPeers): IdentifyService {
+  return (components) => {
+    const service = identify({ runOnConnectionOpen: false })(components);
+    components.events.addEventListener('connection:open', ({ detail }) => {
+      if (isRelayed(detail) || !known.isRelay(detail.remotePeer.toString())) return;
+      // Without an answer there is no reservation; the next connection asks again.
+      service.identify(detail).catch(() => undefined);
+    });
+    return service;
   };
 }
 

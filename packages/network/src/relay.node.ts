@@ -59,7 +59,7 @@ export async function createRelay(options: RelayOptions): Promise<RelayNode> {
   const policy = new DialPolicy([], false);
   const addresses = new ClientAddresses(options.clientAddress);
   const { transport, upgrade } = sharedWebSockets((request, socket) => addresses.take(request, socket));
-  const shared = sharedOptions({ allows: () => false });
+  const shared = sharedOptions({ allows: () => false, isRelay: () => false });
   const libp2p = await createLibp2p({
     ...shared,
     privateKey: await generateKeyPairFromSeed('Ed25519', identity.seed),
