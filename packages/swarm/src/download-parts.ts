@@ -1,5 +1,5 @@
 /** What a download is given: the model, the store, the seed, and what it needs of the swarm around it. */
-import type { Manifest, ManifestHash, PeerId } from '@unfed/protocol';
+import type { Manifest, ManifestHash, PeerId, ShardId } from '@unfed/protocol';
 import type { ChunkStore } from './store.ts';
 import type { SwarmClock } from './swarm-clock.ts';
 import type { RawFiles } from './verified-source.ts';
@@ -11,6 +11,8 @@ export interface DownloadParts {
   readonly seed: RawFiles | undefined;
   readonly clock: SwarmClock;
   readonly random: () => number;
+  /** Shards that are neither given nor told of, though the store may hold them. */
+  readonly isPrivate: (shard: ShardId) => boolean;
   /** A number of this peer and of the others that exchange this model, by `peerHash`. */
   readonly self: number;
   readonly others: () => readonly number[];

@@ -65,8 +65,9 @@ export class Download implements ExchangedModel {
     return this.#picker.missingCount === 0;
   }
 
+  /** Something of it can be given. */
   get holdsAny(): boolean {
-    return this.#kept.count > 0;
+    return this.#kept.givenCount > 0;
   }
 
   get isPaused(): boolean {
@@ -162,7 +163,7 @@ export class Download implements ExchangedModel {
   // What links ask of a model, and tell it.
 
   gives(chunk: number): boolean {
-    return this.#kept.has(chunk);
+    return this.#kept.gives(chunk);
   }
 
   read(chunk: number): Promise<Uint8Array | undefined> {

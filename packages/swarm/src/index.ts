@@ -1,5 +1,6 @@
 export * from './errors.ts';
 export * from './http-seed.ts';
+export * from './keeping-source.ts';
 export * as swarmLimits from './limits.ts';
 export * from './shard-source.ts';
 export * from './free-room.ts';

@@ -6,10 +6,12 @@ import type { DownloadParts } from './download-parts.ts';
 import * as limits from './limits.ts';
 import { putOrMakeRoom } from './put-or-make-room.ts';
 
-export interface KeptChunksParts extends Pick<DownloadParts, 'hash' | 'manifest' | 'store' | 'makeRoom'> {
+type SharedParts = Pick<DownloadParts, 'hash' | 'manifest' | 'store' | 'makeRoom' | 'isPrivate'>;
+
+export interface KeptChunksParts extends SharedParts {
   readonly chunks: ChunkMap;
   readonly stopped: AbortSignal;
-  /** The store has it for good. */
+  /** The store has it for good, and it may be given. */
   readonly gained: (chunk: number) => void;
   /** The store was found not to have it. */
   readonly lost: (chunk: number) => void;
@@ -21,6 +23,8 @@ export class KeptChunks {
   readonly #parts: KeptChunksParts;
   readonly #stored: Bitmap;
   readonly #putting = new Set<number>();
+  /** Of those stored, the ones that may be given. */
+  #givenCount = 0;
   #isFull = false;
 
   constructor(parts: KeptChunksParts) {
@@ -28,12 +32,17 @@ export class KeptChunks {
     this.#stored = new Bitmap(parts.chunks.total);
   }
 
-  get count(): number {
-    return this.#stored.count;
+  /** Chunks that may be given. */
+  get givenCount(): number {
+    return this.#givenCount;
   }
 
   has(chunk: number): boolean {
     return this.#stored.has(chunk);
+  }
+
+  gives(chunk: number): boolean {
+    return this.#stored.has(chunk) && !this.#isPrivate(chunk);
   }
 
   isPutting(chunk: number): boolean {
@@ -87,12 +96,18 @@ export class KeptChunks {
   }
 
   lose(chunk: number): void {
-    if (this.#stored.has(chunk)) this.#stored.delete(chunk);
+    if (this.#stored.delete(chunk) && !this.#isPrivate(chunk)) this.#givenCount--;
     this.#parts.lost(chunk);
   }
 
   #keep(chunk: number): void {
-    if (this.#stored.add(chunk)) this.#parts.gained(chunk);
+    if (!this.#stored.add(chunk) || this.#isPrivate(chunk)) return;
+    this.#givenCount++;
+    this.#parts.gained(chunk);
+  }
+
+  #isPrivate(chunk: number): boolean {
+    return this.#parts.isPrivate(this.#parts.chunks.at(chunk).entry.id);
   }
 
   #address(index: number): ChunkAddress {

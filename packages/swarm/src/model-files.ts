@@ -17,8 +17,8 @@ export interface ModelFilesParts {
   readonly store: ChunkStore;
   readonly seed: ShardSource;
   readonly clock: SwarmClock;
-  /** Asks peers. @throws as ShardSource.manifest does */
-  readonly manifestOfPeers: (hash: ManifestHash, options: PeerManifestOptions) => Promise<FetchedManifest>;
+  /** Asks peers, where there may be some. @throws as ShardSource.manifest does */
+  readonly manifestOfPeers?: (hash: ManifestHash, options: PeerManifestOptions) => Promise<FetchedManifest>;
 }
 
 export class ModelFiles {
@@ -102,6 +102,7 @@ export class ModelFiles {
   /** The seed's, or a peer's where the seed has failed or is slow. @throws as ShardSource.manifest does */
   async #fetch(hash: ManifestHash, options: ManifestOptions): Promise<FetchedManifest> {
     const { seed, clock, manifestOfPeers } = this.#parts;
+    if (manifestOfPeers === undefined) return seed.manifest(hash, options);
     const abort = new AbortController();
     const onAbort = (): void => abort.abort(options.signal?.reason);
     options.signal?.addEventListener('abort', onAbort, { once: true });

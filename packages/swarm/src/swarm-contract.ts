@@ -18,6 +18,8 @@ export interface SwarmOptions {
   readonly isNeighbour?: (peer: PeerId) => boolean;
   /** What shards are worth when the store is full. Default: wanted ones 1, others 0. */
   readonly worth?: ShardWorth;
+  /** Shards that are neither given nor told of, though the store holds them. Default: none. */
+  readonly isPrivate?: (shard: ShardId) => boolean;
   readonly clock?: SwarmClock;
   /** Numbers in [0, 1). */
   readonly random?: () => number;

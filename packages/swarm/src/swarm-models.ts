@@ -59,9 +59,10 @@ export class SwarmModels {
 
   /** What an earlier session kept is given again. @throws StoreError */
   async restore(): Promise<void> {
-    const { store, files } = this.#parts;
+    const { store, files, isPrivate } = this.#parts;
     for (const { manifest: hash, shards } of await store.models()) {
-      if (shards.size === 0 || this.byHash.size >= protocol.limits.seedsMax || this.#isStopped) continue;
+      const isGiven = [...shards.keys()].some((shard) => !isPrivate(shard));
+      if (!isGiven || this.byHash.size >= protocol.limits.seedsMax || this.#isStopped) continue;
       const kept = await files.kept(hash);
       if (kept !== undefined && !this.byHash.has(hash)) this.#create(hash, kept.manifest);
     }

@@ -68,6 +68,7 @@ class SwarmPeer implements Swarm {
       files: this.#files,
       soon: this.#soon,
       worth: options.worth,
+      isPrivate: options.isPrivate ?? (() => false),
       self: peerHash(links.self),
       othersOf: (hash) => this.#links.finder.hashesOf(hash),
       hasTakers: () => this.#links.hasTakers,

@@ -105,7 +105,11 @@ export class WantedShards {
     if (this.#wanted.has(place)) return;
     this.#wanted.add(place);
     const { first, last } = this.#parts.chunks.range(place);
-    for (let chunk = first; chunk < last; chunk++) this.#parts.picker.want(chunk, priority);
+    for (let chunk = first; chunk < last; chunk++) {
+      // Of what is private the picker does not know, until somebody wants it.
+      if (this.#parts.kept.has(chunk)) this.#parts.sources.hold(chunk);
+      this.#parts.picker.want(chunk, priority);
+    }
   }
 
   #giveUp(place: number): void {
