@@ -20,8 +20,11 @@ function names(): string[] {
     .map((file) => file.slice(0, -'.ts'.length));
 }
 
-/** Rows `path value`, nested keys joined by dots. */
+/** Rows `path value`, nested keys joined by dots; a list of numbers is one row. */
 function rows(value: unknown, path: string): [path: string, value: string][] {
+  if (Array.isArray(value) && value.every((item) => typeof item === 'number')) {
+    return [[path, value.map((item) => String(item).padStart(8)).join('')]];
+  }
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value).flatMap(([key, inner]) => rows(inner, path === '' ? key : `${path}.${key}`));
   }
