@@ -65,3 +65,29 @@ export const relayModelsMax = 256;
 
 /** Embedding, head and tokenizer that a chat fetches and holds. Models of 70 billion parameters stay below. */
 export const endsBytesMax = 4 * 1024 ** 3;
+
+/** Guards of the sample, and how long each stays. */
+export const guardsKept = 3;
+export const guardLifeMs = 30 * 24 * 3_600_000;
+/** The sample with those that were taken because none of it could serve: the most that a person has in one life of a guard. */
+export const guardsMax = 6;
+/** No guard must have been listed for so long before another is taken: a relay that restarts lists nobody for a moment. */
+export const guardAbsentMs = 3_600_000;
+/** Peers tried as a guard that is taken because none of the sample can serve. */
+export const guardsAskedMax = 16;
+/** Time on the list that makes a peer long-lived. */
+export const guardListedMs = 24 * 3_600_000;
+/** Failures from which on a guard rests; a success halves them, so that one that fails more often than not gets there. */
+export const guardStrikesBorne = 3;
+export const guardStrikesMax = 16;
+/** The first rest, doubled with every further failure up to the longest. */
+export const guardRestFirstMs = 10 * 60_000;
+export const guardRestMaxMs = 6 * 3_600_000;
+
+/** Forwarders behind the guard, where the person set nothing. */
+export const forwardersDefault = 1;
+/** Choices of forwarders that are tried with one guard before it counts as one that cannot serve. */
+export const pathTriesMax = 64;
+/** Circuits for one conversation: so many at once, and then one more each time. Each shows more peers that it exists. */
+export const rebuildsBurst = 6;
+export const rebuildEveryMs = 60_000;
