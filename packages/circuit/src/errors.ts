@@ -58,7 +58,7 @@ export function reasonNumber(reason: CircuitReason): number {
   return circuitReasons.indexOf(reason);
 }
 
-/** What an unknown number says is that the hop failed in a way that we do not know. */
+/** An unknown number is a reason of a later version: the hop failed in a way that we do not know. */
 export function reasonOf(number: number | undefined): CircuitReason {
   return circuitReasons[number ?? -1] ?? 'internal';
 }

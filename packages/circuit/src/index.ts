@@ -1,5 +1,11 @@
 export { secureRandom, type RandomBytes } from './bytes.ts';
-export * from './errors.ts';
+export { circuitProtocol, cookieBytes, decodeCell, isOutward, type Cell } from './cell.ts';
+export type { CircuitKeys } from './circuit-keys.ts';
+export * from './client-circuit.ts';
+export { cellsOf, messageBytesMax } from './data-cells.ts';
+export { CircuitError, type CircuitReason } from './errors.ts';
+export { HopCircuit, type HopOutputs } from './hop.ts';
 export * from './hop-keys.ts';
+export { HopTable, type HopTableOptions } from './hop-table.ts';
 export * as limits from './limits.ts';
-export * from './ntor.ts';
+export { resumeProof, type Role, type RoleAnswer, type StageRole } from './messages.ts';

@@ -27,7 +27,7 @@ export const dataCellBytes = plaintextBytes - 1 - layerBytes * (dataLayersMax - 
 /** Sealed in a handshake: one length for every role, so that who passes it on learns nothing from it. */
 export const sealedMessageBytes = 640;
 /** Text of a refusal or a failure. */
-export const failureMessageCharsMax = 200;
+export const failureMessageCharsMax = 160;
 export const failureCodeCharsMax = 64;
 export const peerIdCharsMax = 64;
 

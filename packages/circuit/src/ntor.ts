@@ -170,8 +170,8 @@ export interface ServerHandshake {
   readonly clientKey: Uint8Array;
   /** The hop key that the client used. */
   readonly hopKey: Uint8Array;
-  /** @returns what travels back, and the keys of the circuit */
-  answer(message: Uint8Array, random: RandomBytes): { readonly answer: Uint8Array; readonly keys: KeyStream };
+  /** Draws the fresh key. The answer may be sealed later, when it is known. */
+  accept(random: RandomBytes): { readonly keys: KeyStream; readonly answer: (message: Uint8Array) => Uint8Array };
 }
 
 /**
@@ -202,12 +202,17 @@ export function readHandshake(
     message: crypt(keys.encryption, sealed),
     clientKey,
     hopKey,
-    answer(message, random) {
+    accept(random) {
       const secret = random(keyBytes);
       const serverKey = publicKeyOfSecret(secret);
       const final = finalKeys(first, { freshSecret: sharedSecret(secret, clientKey), serverKey, mac });
-      const sealedAnswer = crypt(final.encryption, message);
-      return { answer: concat(serverKey, final.auth(sealedAnswer), sealedAnswer), keys: final.keys };
+      return {
+        keys: final.keys,
+        answer(message) {
+          const sealedAnswer = crypt(final.encryption, message);
+          return concat(serverKey, final.auth(sealedAnswer), sealedAnswer);
+        },
+      };
     },
   };
 }
