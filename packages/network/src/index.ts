@@ -22,13 +22,17 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
     transports: [webSockets(), webRTC(rtc), webRTCDirect(rtc), circuitRelayTransport()],
     listen: ['/webrtc', ...options.relays.map(() => '/p2p-circuit')],
   });
-  leaveWithThePage(network);
+  leaveWithThePage(network, options.signal);
   return network;
 }
 
-/** A page that goes says so, where the browser lets it; its neighbours then need not wait for silence. */
-function leaveWithThePage(network: Network): void {
-  addEventListener('pagehide', (event) => {
+/**
+ * A page that goes says so, where the browser lets it; its neighbours then need not wait for silence.
+ * @param signal after which the page holds the network no longer
+ */
+function leaveWithThePage(network: Network, signal: AbortSignal | undefined): void {
+  const leave = (event: PageTransitionEvent): void => {
     if (!event.persisted) void network.stop();
-  });
+  };
+  addEventListener('pagehide', leave, signal && { signal });
 }
