@@ -1,27 +1,59 @@
 /** What can go wrong between a user and an answer, in words that a person can act on. */
 import { spanText, UnfedError, type PeerId, type Span } from '@unfed/protocol';
 
-/** The stages that are there do not cover the model. */
+/** The stages that are there do not cover the layers that are asked of them. */
 export class NoRouteError extends UnfedError {
   readonly code = 'no-route';
   readonly model: string;
   /** Runs of layers that nobody serves; empty where all are served but no stages fit end to end. */
   readonly missing: readonly Span[];
+  /**
+   * Runs of layers that are served by such stages alone as also serve layers outside of those asked for: a stage runs
+   * its span as a whole. Empty unless the client keeps layers for itself.
+   */
+  readonly joined: readonly Span[];
 
-  constructor(model: string, missing: readonly Span[], served: readonly Span[]) {
-    super(noRouteText(model, missing, served));
+  constructor(model: string, gaps: { missing: readonly Span[]; joined: readonly Span[] }, served: readonly Span[]) {
+    super(noRouteText(model, gaps, served));
     this.model = model;
-    this.missing = missing;
+    this.missing = gaps.missing;
+    this.joined = gaps.joined;
   }
 }
 
-function noRouteText(model: string, missing: readonly Span[], served: readonly Span[]): string {
+function noRouteText(
+  model: string,
+  { missing, joined }: { missing: readonly Span[]; joined: readonly Span[] },
+  served: readonly Span[],
+): string {
   if (missing.length > 0) {
-    const one = missing.length === 1 && missing[0].last - missing[0].first === 1;
-    return `nobody serves ${one ? 'layer' : 'layers'} ${missing.map(spanText).join(', ')} of ${model}; open a page that donates them, or wait for a volunteer`;
+    return `nobody serves ${layersText(missing)} of ${model}; open a page that donates them, or wait for a volunteer`;
   }
   const spans = [...new Set(served.map(spanText))].join(', ');
+  if (joined.length > 0) {
+    return `nobody serves ${layersText(joined)} of ${model} without layers that this client runs itself (they serve ${spans}); run fewer own layers, or wait for a volunteer`;
+  }
   return `every layer of ${model} is served, but no stages fit end to end (they serve ${spans}); a volunteer for the gap is needed`;
+}
+
+function layersText(runs: readonly Span[]): string {
+  const one = runs.length === 1 && runs[0].last - runs[0].first === 1;
+  return `${one ? 'layer' : 'layers'} ${runs.map(spanText).join(', ')}`;
+}
+
+/** This machine's memory for the caches of own layers is taken. */
+export class OwnLayersBusyError extends UnfedError {
+  readonly code = 'own-layers-busy';
+  readonly span: Span;
+  readonly positionsMax: number;
+
+  constructor(span: Span, positionsMax: number) {
+    super(
+      `this device has no room for ${positionsMax} positions of its own layers ${spanText(span)}; end another conversation, ask for less, or run fewer own layers`,
+    );
+    this.span = span;
+    this.positionsMax = positionsMax;
+  }
 }
 
 /** Said before anything is sent. */

@@ -2,6 +2,7 @@ export { openDirectRoute, type DirectRouteOptions } from './direct-route.ts';
 export * from './errors.ts';
 export { generate, type DecodeTiming, type GenerationEnd, type GenerationOptions } from './generation.ts';
 export * as limits from './limits.ts';
+export { layersOfOthers, openOwnLayers, type OwnRunners } from './own-layers.ts';
 export { coverage, planRoute, uncovered, type PlanRequest } from './planner.ts';
 export type { Hop, Route, RouteStep } from './route.ts';
 export { chooseSpan } from './span-choice.ts';

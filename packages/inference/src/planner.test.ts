@@ -130,6 +130,19 @@ describe('planner', () => {
     );
   });
 
+  it('own layers: only stages that lie between them are used, and the error says which layers are joined to them', () => {
+    const between = (announcements: Announcement[]) =>
+      planRoute({ announcements, manifest, model: 'demo', span: { first: 1, last: 7 } });
+    const whole = [stage('a', [0, 4]), stage('b', [4, 8])];
+    expect(() => between(whole)).toThrow(
+      /^nobody serves layers 1–6 of demo without layers that this client runs itself \(they serve 0–3, 4–7\)/,
+    );
+    const fitting = [stage('c', [1, 4]), stage('d', [4, 7])];
+    expect(between([...whole, ...fitting]).map(({ peer }) => peer)).toEqual(['c', 'd']);
+    expect(() => between([...whole, stage('c', [1, 4])])).toThrow(/^nobody serves layers 4–6 of demo without/);
+    expect(() => between([stage('c', [1, 4])])).toThrow(/^nobody serves layers 4–6 of demo; open a page/);
+  });
+
   it('passes over other pools, forwarders and peers that failed', () => {
     const other = {
       ...stage('x', [0, 8]),

@@ -64,7 +64,10 @@ function stageMs({ stepsPerSecond, queueLength }: StageOffer): number {
 
 function noRoute({ model, span }: PlanRequest, edges: ReadonlyMap<number, readonly Edge[]>): NoRouteError {
   const served = [...edges.values()].flat().map((edge) => edge.hop.span);
-  return new NoRouteError(model, uncovered(served, span), served);
+  const missing = uncovered(served, span);
+  // A stage runs its whole span: one that reaches beyond what is asked for is of no use.
+  const within = served.filter(({ first, last }) => span.first <= first && last <= span.last);
+  return new NoRouteError(model, { missing, joined: uncovered(within, span) }, served);
 }
 
 /** How many of `spans` contain each layer of `[0, layers)`. */
