@@ -1,5 +1,6 @@
 /** Keeps this peer in the directory for as long as it offers something, with what is true now. */
-import type { Network } from '@unfed/network';
+import type { HopKeys } from '@unfed/circuit';
+import type { AnnouncedDirectory, Network } from '@unfed/network';
 import {
   limits as protocolLimits,
   signAnnouncement,
@@ -17,9 +18,22 @@ export interface Announcer {
   stop(): void;
 }
 
+/** What of a network this needs. */
+export interface AnnouncerNetwork extends Pick<Network, 'addresses' | 'onChange'> {
+  readonly directory: Pick<AnnouncedDirectory, 'announce'>;
+}
+
+export interface AnnouncerInit {
+  readonly identity: Identity;
+  readonly forward: boolean;
+  readonly operator: string | null;
+  /** Announced while this peer forwards or serves: circuits may then go through it. */
+  readonly hopKeys: Pick<HopKeys, 'announced'>;
+}
+
 export function createAnnouncer(
-  network: Network,
-  { identity, forward, operator }: { identity: Identity; forward: boolean; operator: string | null },
+  network: AnnouncerNetwork,
+  { identity, forward, operator, hopKeys }: AnnouncerInit,
 ): Announcer {
   let stage: StageOffer | null = null;
   let seeds: readonly ManifestHash[] = [];
@@ -39,7 +53,7 @@ export function createAnnouncer(
       issuedAtMs: nowMs,
       expiresAtMs: nowMs + limits.announcementLifeMs,
       stage,
-      hopKeys: [],
+      hopKeys: stage !== null || forward ? hopKeys.announced : [],
       operator,
       addresses: network.addresses.slice(0, protocolLimits.addressesMax),
       seeds: [...seeds],

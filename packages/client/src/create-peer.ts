@@ -1,4 +1,5 @@
 /** Puts one peer together from its parts, for whatever platform is handed in. */
+import { createHopKeys } from '@unfed/circuit';
 import { createStageLinks, type StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import { manifestHash, randomIdentity, type ManifestHash, type PeerId } from '@unfed/protocol';
@@ -19,24 +20,12 @@ import { watchStageNeighbours, type StageNeighbours } from './stage-neighbours.t
 import { createWeights } from './weights.ts';
 
 export async function createPeerOn(platform: Platform, options: PeerOptions): Promise<Peer> {
-  const identity = options.identity ?? randomIdentity();
-  const network = await platform.createNetwork({
-    identity,
-    relays: [{ peer: options.relay.peer, addresses: options.relay.addresses }],
-    iceServers: options.relay.iceServers.map((server) => ({ ...server })),
-    allowPrivateAddresses: options.allowPrivateAddresses ?? isLocalRelay(options.relay.addresses),
-    signal: options.signal,
-  });
+  const { identity, network, announcer } = await join(platform, options);
   const publisherOf = namedPublishers(options.relay);
   // What is fetched for asking comes from the seed alone: peers would learn which model somebody is about to ask.
   const source = withPublishers(httpSeed({ baseUrl: options.modelsUrl }), publisherOf);
   const neighbours = watchStageNeighbours(network);
   const links = createStageLinks(neighbours.links);
-  const announcer = createAnnouncer(network, {
-    identity,
-    forward: options.forward ?? false,
-    operator: options.operator ?? null,
-  });
   const changes = new Changes();
   const stopListening = [network.onChange(changes.notify), network.directory.onChange(changes.notify)];
   const abort = new AbortController();
@@ -93,6 +82,25 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
 }
 
 export type { OpenedStore, PeerOptions, Platform } from './platform.ts';
+
+/** Meets the others under the identity that volunteers. */
+async function join(platform: Platform, { relay, signal, ...options }: PeerOptions) {
+  const identity = options.identity ?? randomIdentity();
+  const network = await platform.createNetwork({
+    identity,
+    relays: [{ peer: relay.peer, addresses: relay.addresses }],
+    iceServers: relay.iceServers.map((server) => ({ ...server })),
+    allowPrivateAddresses: options.allowPrivateAddresses ?? isLocalRelay(relay.addresses),
+    signal,
+  });
+  const announcer = createAnnouncer(network, {
+    identity,
+    forward: options.forward ?? false,
+    operator: options.operator ?? null,
+    hopKeys: createHopKeys({ nowMs: Date.now }),
+  });
+  return { identity, network, announcer };
+}
 
 interface VolunteerParts {
   readonly network: Network;
