@@ -1,24 +1,26 @@
 /**
- * Sessions on their way into a stage: who may open one, the link to the next stage, and the memory. Nothing is kept of
+ * Sessions on their way into a stage: who may open one, what must be there before it, and the memory. Nothing is kept of
  * those that fail, or whose client leaves meanwhile.
  */
 import type { SpanRunner } from '@unfed/engine';
-import {
-  spanText,
-  type Directory,
-  type Link,
-  type ManifestHash,
-  type OpenFrame,
-  type PeerId,
-  type SessionId,
-} from '@unfed/protocol';
-import { StageProtocolError, StepTimeoutError } from './errors.ts';
+import { spanText, type Link, type ManifestHash, type SessionId, type Span } from '@unfed/protocol';
+import { StageProtocolError } from './errors.ts';
 import * as limits from './limits.ts';
-import type { StageLinks } from './stage-links.ts';
 
 /** Of a session that is open, what its openers' limits are counted by. */
 export interface HeldSession {
   readonly opener: Link;
+}
+
+/** What is asked of a stage. */
+export interface SessionRequest extends HeldSession {
+  readonly session: SessionId;
+  readonly manifest: ManifestHash;
+  readonly span: Span;
+  /** The KV cache to reserve. */
+  readonly positionsMax: number;
+  /** Sessions that this opener may hold; default `sessionsPerLinkMax`. */
+  readonly sessionsMax?: number;
 }
 
 /** A session on its way: its memory, or its link to the next stage, is not there yet. */
@@ -27,13 +29,11 @@ interface Opening extends HeldSession {
 }
 
 export interface SessionOpeningsOptions {
-  readonly links: Pick<StageLinks, 'self' | 'open'>;
   readonly runner: SpanRunner;
   readonly manifest: ManifestHash;
-  readonly directory: Directory;
   readonly held: ReadonlyMap<SessionId, HeldSession>;
   /** Takes the memory. */
-  readonly reserve: (frame: OpenFrame, opener: Link) => Promise<'opened' | 'busy'>;
+  readonly reserve: (request: SessionRequest) => Promise<'opened' | 'busy'>;
 }
 
 export class SessionOpenings {
@@ -45,26 +45,32 @@ export class SessionOpenings {
   }
 
   /**
-   * @param admit takes the session over, with the link that its results go to, at the moment when it is open
-   * @throws StageProtocolError, StepTimeoutError, LinkError, what the runner throws
+   * @param prepare what must be there before memory is taken; its signal aborts when the session is closed meanwhile
+   * @param admit takes the session over at the moment when it is open
+   * @throws StageProtocolError, what `prepare`, `admit` and the runner throw
    */
-  async open(frame: OpenFrame, opener: Link, admit: (next: Link) => void): Promise<void> {
-    this.#checkFrame(frame);
-    this.#checkLimits(opener);
+  async open<T, S>(
+    request: SessionRequest,
+    prepare: (signal: AbortSignal) => Promise<T>,
+    admit: (prepared: T) => S,
+  ): Promise<S> {
+    this.#checkRequest(request);
+    this.#checkLimits(request);
     const { runner, reserve } = this.#options;
+    const { session, opener } = request;
     const abort = new AbortController();
-    this.#opening.set(frame.session, { opener, abort });
+    this.#opening.set(session, { opener, abort });
     try {
-      const next = frame.next === null ? opener : await this.#dialNext(frame.next, abort);
-      if ((await reserve(frame, opener)) === 'busy') {
+      const prepared = await prepare(abort.signal);
+      if ((await reserve(request)) === 'busy') {
         throw new StageProtocolError('busy', 'all memory for sessions is taken; another stage may have room');
       }
       // Closed while it opened: nobody would ever close it again.
-      if (abort.signal.aborted) await runner.close(frame.session);
+      if (abort.signal.aborted) await runner.close(session);
       abort.signal.throwIfAborted();
-      admit(next);
+      return admit(prepared);
     } finally {
-      this.#opening.delete(frame.session);
+      this.#opening.delete(session);
     }
   }
 
@@ -81,43 +87,28 @@ export class SessionOpenings {
     for (const { abort } of this.#opening.values()) abort.abort(reason);
   }
 
-  #checkFrame(frame: OpenFrame): void {
+  #checkRequest({ manifest: asked, span, session }: SessionRequest): void {
     const { manifest, runner, held } = this.#options;
-    if (frame.manifest !== manifest) {
+    if (asked !== manifest) {
       throw new StageProtocolError('wrong-model', `this stage serves ${manifest.slice(0, 8)}…`);
     }
-    if (frame.first !== runner.span.first || frame.last !== runner.span.last) {
+    if (span.first !== runner.span.first || span.last !== runner.span.last) {
       throw new StageProtocolError('wrong-model', `this stage serves layers ${spanText(runner.span)}`);
     }
-    if (held.has(frame.session) || this.#opening.has(frame.session)) {
+    if (held.has(session) || this.#opening.has(session)) {
       throw new StageProtocolError('unknown-session', 'a session of this id is open');
     }
   }
 
-  #checkLimits(opener: Link): void {
+  #checkLimits({ opener, sessionsMax = limits.sessionsPerLinkMax }: SessionRequest): void {
     const held = countOf(opener, this.#options.held.values());
     const coming = countOf(opener, this.#opening.values());
-    if (held + coming >= limits.sessionsPerLinkMax || coming >= limits.sessionsOpeningPerLinkMax) {
-      const most = `${limits.sessionsPerLinkMax} sessions a link, ${limits.sessionsOpeningPerLinkMax} of them opening`;
+    if (held + coming >= sessionsMax || coming >= limits.sessionsOpeningPerLinkMax) {
+      const most = `${sessionsMax} sessions a link, ${limits.sessionsOpeningPerLinkMax} of them opening`;
       throw new StageProtocolError('busy', `at most ${most}`);
     }
     if (this.#opening.size >= limits.sessionsOpeningMax) {
       throw new StageProtocolError('busy', `at most ${limits.sessionsOpeningMax} sessions may be opening`);
-    }
-  }
-
-  async #dialNext(peer: PeerId, abort: AbortController): Promise<Link> {
-    const { directory, links } = this.#options;
-    const announcement = directory.announcements().find((a) => a.peer === peer);
-    if (announcement === undefined && peer !== links.self) {
-      throw new StageProtocolError('next-unknown', `the next stage ${peer.slice(-8)} is not in the directory`);
-    }
-    const late = new StepTimeoutError(limits.nextDialMsMax, `dialling the next stage ${peer.slice(-8)}`);
-    const timer = setTimeout(() => abort.abort(late), limits.nextDialMsMax);
-    try {
-      return await links.open(peer, { addresses: announcement?.addresses ?? [], signal: abort.signal });
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -36,21 +36,21 @@ export interface QueuedStep {
   readonly arrivedMs: number;
 }
 
-export interface StepWork {
-  /** @returns the frame that goes on; undefined where the session ended. Must not throw */
-  compute(queued: QueuedStep): Promise<Uint8Array | undefined>;
+export interface StepWork<R> {
+  /** @returns the result that goes on; undefined where the session ended. Must not throw */
+  compute(queued: QueuedStep): Promise<R | undefined>;
   /** Must not throw. */
-  deliver(frame: Uint8Array): Promise<void>;
+  deliver(result: R): Promise<void>;
 }
 
 /** The steps of one session, run one after the other. */
-export class StepQueue {
+export class StepQueue<R> {
   readonly #budget: StepBudget;
-  readonly #work: StepWork;
+  readonly #work: StepWork<R>;
   readonly #waiting: QueuedStep[] = [];
   #running = false;
 
-  constructor(budget: StepBudget, work: StepWork) {
+  constructor(budget: StepBudget, work: StepWork<R>) {
     this.#budget = budget;
     this.#work = work;
   }
@@ -76,10 +76,10 @@ export class StepQueue {
   async #drain(): Promise<void> {
     this.#running = true;
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const frame = await this.#work.compute(next);
+      const result = await this.#work.compute(next);
       // What waits to be sent is the link's to count.
       this.#budget.give(next.link, next.step.payload.byteLength);
-      if (frame !== undefined) await this.#work.deliver(frame);
+      if (result !== undefined) await this.#work.deliver(result);
     }
     this.#running = false;
   }
