@@ -71,6 +71,7 @@ export class Exchange implements ExchangeLink {
       onFlood: () => this.end('flood'),
     });
     this.#fetching = new Fetching({
+      clock,
       download,
       request: (request) => this.#send({ kind: 'request', ...request }),
       cancel: (id) => this.#send({ kind: 'cancel', id }),

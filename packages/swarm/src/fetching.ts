@@ -3,9 +3,12 @@ import { DecodeError } from '@unfed/protocol';
 import type { ExchangedModel } from './exchanged-model.ts';
 import type { ChunkRequest, RejectReason } from './exchange-frames.ts';
 import * as limits from './limits.ts';
+import { RequestWindow, type Asked } from './request-window.ts';
+import type { SwarmClock } from './swarm-clock.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 export interface FetchingParts {
+  readonly clock: SwarmClock;
   readonly request: (request: ChunkRequest) => void;
   readonly cancel: (id: number) => void;
   readonly progressed: (model: ExchangedModel, chunk: number, bytes: number) => void;
@@ -24,13 +27,18 @@ interface Fetch {
   buffer: Uint8Array<ArrayBuffer> | undefined;
   askedBytes: number;
   gotBytes: number;
-  readonly requests: Map<number, { offset: number; endOffset: number }>;
-  pumping: boolean;
+  readonly requests: Map<number, Request>;
   ended: boolean;
 }
 
-/** Requests of one chunk at the same time, while downloads are limited. */
-const piecesUnderWay = 2;
+/** A run of bytes within a chunk: what is still to come of it. */
+interface Request {
+  offset: number;
+  readonly endOffset: number;
+  readonly asked: Asked;
+  isAnswered: boolean;
+}
+
 /** Ids whose parts may still come after a cancel. */
 const cancelledKept = 1024;
 
@@ -40,6 +48,8 @@ export class Fetching {
   readonly #byRequest = new Map<number, Fetch>();
   readonly #cancelled = new Set<number>();
   readonly #abort = new AbortController();
+  readonly #window = new RequestWindow();
+  #pumping = false;
   #nextId = 0;
 
   constructor(parts: FetchingParts) {
@@ -58,11 +68,10 @@ export class Fetching {
       askedBytes: 0,
       gotBytes: 0,
       requests: new Map(),
-      pumping: false,
       ended: false,
     };
     this.#fetches.set(key, fetch);
-    void this.#pump(fetch);
+    void this.#pump();
   }
 
   cancel(model: ExchangedModel, chunk: number): void {
@@ -85,28 +94,37 @@ export class Fetching {
     fetch.buffer ??= new Uint8Array(fetch.bytesTotal);
     fetch.buffer.set(bytes, offset);
     request.offset += bytes.byteLength;
+    const nowMs = this.#parts.clock.now();
+    if (!request.isAnswered) this.#window.answered(request.asked, nowMs);
+    request.isAnswered = true;
+    this.#window.came(bytes.byteLength);
     fetch.gotBytes += bytes.byteLength;
     this.#parts.progressed(fetch.model, fetch.chunk, bytes.byteLength);
     if (request.offset === request.endOffset) {
+      this.#window.done(request.asked, nowMs);
       fetch.requests.delete(id);
       this.#byRequest.delete(id);
     }
     if (fetch.gotBytes < fetch.bytesTotal) {
-      void this.#pump(fetch);
+      void this.#pump();
       return;
     }
     const { buffer } = fetch;
     this.#end(fetch);
     this.#parts.received(fetch.model, fetch.chunk, buffer);
+    void this.#pump();
   }
 
   reject(id: number, reason: RejectReason): void {
     const fetch = this.#byRequest.get(id);
-    if (fetch === undefined) return;
+    const request = fetch?.requests.get(id);
+    if (fetch === undefined || request === undefined) return;
+    this.#window.freed(request.endOffset - request.offset);
     fetch.requests.delete(id);
     this.#byRequest.delete(id);
     this.#end(fetch);
     this.#parts.refused(fetch.model, fetch.chunk, reason);
+    void this.#pump();
   }
 
   stop(): void {
@@ -115,23 +133,37 @@ export class Fetching {
     this.#byRequest.clear();
   }
 
-  async #pump(fetch: Fetch): Promise<void> {
-    if (fetch.pumping) return;
-    fetch.pumping = true;
+  /** Asks in small pieces, each when there is room for it: what was asked for cannot be taken back from the line. */
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
     try {
-      while (!fetch.ended && fetch.askedBytes < fetch.bytesTotal) {
-        const { isLimited } = this.#parts.download;
-        if (isLimited && fetch.requests.size >= piecesUnderWay) return;
-        const left = fetch.bytesTotal - fetch.askedBytes;
-        const bytes = isLimited ? Math.min(left, limits.limitedRequestBytes) : left;
+      for (let next = this.#next(); next !== undefined; next = this.#next()) {
+        const bytes = this.#bytesOf(next);
         await this.#parts.download.take(bytes, this.#abort.signal);
-        if (!fetch.ended) this.#request(fetch, bytes);
+        if (!next.ended) this.#request(next, bytes);
       }
     } catch {
       // The link ended, and with it what was asked for.
     } finally {
-      fetch.pumping = false;
+      this.#pumping = false;
     }
+  }
+
+  /** The one that is asked for next, when there is room for a piece of it. */
+  #next(): Fetch | undefined {
+    if (this.#byRequest.size >= limits.requestsUnderWayMax) return undefined;
+    const share = this.#parts.download.isLimited ? limits.windowLimited : limits.window;
+    for (const fetch of this.#fetches.values()) {
+      if (fetch.askedBytes === fetch.bytesTotal) continue;
+      return this.#window.hasRoom(this.#bytesOf(fetch), share) ? fetch : undefined;
+    }
+    return undefined;
+  }
+
+  #bytesOf({ bytesTotal, askedBytes }: Fetch): number {
+    const { isLimited } = this.#parts.download;
+    return Math.min(bytesTotal - askedBytes, isLimited ? limits.limitedRequestBytes : limits.requestBytes);
   }
 
   #request(fetch: Fetch, bytes: number): void {
@@ -139,7 +171,8 @@ export class Fetching {
     this.#nextId = (this.#nextId + 1) >>> 0;
     const offset = fetch.askedBytes;
     fetch.askedBytes += bytes;
-    fetch.requests.set(id, { offset, endOffset: offset + bytes });
+    const asked = this.#window.asked(bytes, this.#parts.clock.now());
+    fetch.requests.set(id, { offset, endOffset: offset + bytes, asked, isAnswered: false });
     this.#byRequest.set(id, fetch);
     const { shard, chunk } = fetch.model.chunks.at(fetch.chunk);
     this.#parts.request({ id, slot: fetch.slot, shard, chunk, offset, bytes });
@@ -148,7 +181,8 @@ export class Fetching {
   #end(fetch: Fetch): void {
     fetch.ended = true;
     this.#fetches.delete(keyOf(fetch.model, fetch.chunk));
-    for (const id of fetch.requests.keys()) {
+    for (const [id, { offset, endOffset }] of fetch.requests) {
+      this.#window.freed(endOffset - offset);
       this.#byRequest.delete(id);
       this.#cancelled.add(id);
       this.#parts.cancel(id);

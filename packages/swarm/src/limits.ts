@@ -108,3 +108,16 @@ export const helloMsMax = 1_500;
 export const findMs = 2_000;
 /** What is left, after every round of choking, of the fastest rate that was seen. */
 export const peakDecay = 0.98;
+
+/** Bytes of one request: chunks are asked for in pieces, since what was asked for cannot be taken back from the line. */
+export const requestBytes = 128 << 10;
+/** Requests that one peer has under way at most: half of what it lets wait. */
+export const requestsUnderWayMax = 32;
+/**
+ * What one peer has under way: its rate × (round trip + queue), the queue being what may wait in the buffers of a line, and
+ * also the time that we, busy, may take to ask for more. At least so much that its line is never without anything to send:
+ * after every pause, Chrome's SCTP begins with four packets.
+ */
+export const window = { queueMs: 150, bytesMin: 3 * requestBytes };
+/** The same while a download is limited. */
+export const windowLimited = { queueMs: 10, bytesMin: 0 };

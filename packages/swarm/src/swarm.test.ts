@@ -30,7 +30,8 @@ describe('swarm', () => {
     expect(await shards(peer)).toEqual([true, true, true, true]);
     expect(seed.reads).toEqual([]);
     const [progress] = peer.swarm.progress;
-    expect(progress.bytesFromPeers).toBe(progress.totalBytes);
+    // At its end, some of it may come twice.
+    expect(progress.bytesFromPeers).toBeGreaterThanOrEqual(progress.totalBytes);
     expect(progress.doneBytes).toBe(progress.totalBytes);
   });
 

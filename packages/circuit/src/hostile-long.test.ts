@@ -1,0 +1,448 @@
+/** What a bad peer can do, by name: the circuit ends with a typed reason, or nothing happens, and nothing is kept. */
+import { concat } from './bytes.ts';
+import { publicKeyOf, UnfedError } from '@unfed/protocol';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { build, namesOf, stageRole, World, WorldClient, type End } from './circuit-world.fixture.ts';
+import { decodeCell, encodeCell, handshakeBody, type CellType } from './cell.ts';
+import { verification } from './hop-table.ts';
+import * as limits from './limits.ts';
+import { encodeRole } from './messages.ts';
+import { startHandshake } from './ntor.ts';
+import { seededBytes } from './seeded-random.fixture.ts';
+
+const step = Uint8Array.from({ length: 300 }, (_, i) => i % 250);
+
+async function whole(forwarders = 2, stages = 2) {
+  const world = new World([...namesOf(forwarders, stages), 'x0']);
+  const client = await build(world, { forwarders, stages });
+  client.heard();
+  world.sent.length = 0;
+  return { world, client };
+}
+
+const typeOf = (frame: Uint8Array): CellType => decodeCell(frame).type;
+
+/** Changes the first frame of a type between two peers. */
+function tamperOnce(
+  world: World,
+  at: { from: string; to: string; type: CellType },
+  change: (frame: Uint8Array) => Uint8Array[],
+) {
+  let done = false;
+  world.tamper = ({ from, to, frame }) => {
+    if (done || from !== at.from || to !== at.to || typeOf(frame) !== at.type) return [frame];
+    done = true;
+    return change(frame);
+  };
+}
+
+function flip(frame: Uint8Array, at = 2000): Uint8Array {
+  const changed = frame.slice();
+  changed[at] ^= 1;
+  return changed;
+}
+
+describe('cells on the way', () => {
+  it('altered between hops: the next hop notices, and the client hears where', async () => {
+    const { world, client } = await whole();
+    tamperOnce(world, { from: 'f0', to: 'f1', type: 'forward' }, (frame) => [flip(frame)]);
+    await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(client.heard()).toEqual(['truncated 0 next bad-cell']);
+    expect(client.results).toEqual([]);
+    expect(world.peer('s0').messages).toEqual([]);
+  });
+
+  it('repeated: the second ends the circuit there', async () => {
+    const { world, client } = await whole();
+    tamperOnce(world, { from: 'f1', to: 's0', type: 'forward' }, (frame) => [frame, frame]);
+    await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(client.heard()).toContain('truncated 1 next bad-cell');
+  });
+
+  it('kept back, so that the next comes too early', async () => {
+    const { world, client } = await whole();
+    tamperOnce(world, { from: 'client', to: 'f0', type: 'forward' }, () => []);
+    await client.circuit.sendMessage(step, { padded: false });
+    await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(client.heard()).toEqual(['ended bad-cell 0']);
+  });
+
+  it('put out of order between stages', async () => {
+    const { world, client } = await whole();
+    let kept: Uint8Array | undefined;
+    world.tamper = ({ from, to, frame }) => {
+      if (from !== 's0' || to !== 's1' || typeOf(frame) !== 'hand') return [frame];
+      if (kept !== undefined) return [frame, kept];
+      kept = frame;
+      return [];
+    };
+    await client.circuit.sendMessage(step, { padded: false });
+    await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(client.heard()).toEqual(['truncated 1 rendezvous bad-cell', 'truncated 2 next bad-cell']);
+    expect(world.peer('s1').messages).toEqual([]);
+  });
+
+  it.each(['backward', 'result'] as const)(
+    'a %s cell altered on its way back is noticed by the client',
+    async (type) => {
+      const { world, client } = await whole();
+      const at = type === 'result' ? { from: 's1', to: 'f1' } : { from: 'f1', to: 'f0' };
+      tamperOnce(world, { ...at, type }, (frame) => [flip(frame)]);
+      await client.circuit.sendMessage(step, { padded: false });
+      await world.run();
+      expect(client.heard()).toEqual(['ended bad-cell 0,1,2,3']);
+      expect(client.results).toEqual([]);
+      expect([...world.peers.values()].map(({ table }) => table.circuits)).toEqual([0, 0, 0, 0, 0]);
+    },
+  );
+
+  it('cut short, or of an unknown type: the link is to be closed', async () => {
+    const { world } = await whole();
+    const link = world.link('f0', 'client');
+    for (const frame of [new Uint8Array(0), new Uint8Array(limits.cellBytes - 1), new Uint8Array(limits.cellBytes)]) {
+      expect(() => world.peer('f0').table.receive(link, frame)).toThrow(UnfedError);
+    }
+  });
+
+  it('for a circuit that its sender is not in change nothing', async () => {
+    const { world, client } = await whole();
+    const ours = world.sent.concat();
+    const ids = new Set<number>();
+    world.tamper = ({ frame }) => {
+      ids.add(decodeCell(frame).circuit);
+      return [frame];
+    };
+    await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(ours).toEqual([]);
+    const stranger = world.link('x0', 'f1');
+    for (const circuit of ids) {
+      for (const type of ['forward', 'hand', 'result', 'destroy', 'backward', 'destroyed'] as const) {
+        const body = seededBytes(circuit)(limits.bodyBytes);
+        world.peer('f1').table.receive(stranger.other, encodeCell({ type, circuit, body }));
+      }
+    }
+    await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(client.results).toHaveLength(2);
+  });
+});
+
+describe('handshakes', () => {
+  const asked = async (name: string, change: (world: World) => void = () => undefined) => {
+    const world = new World(['f0', 'f1', 's0']);
+    const client = new WorldClient(world, 'f0', 1);
+    client.circuit.extend(world.peer('f0').target, { role: 'forward' });
+    await world.run();
+    change(world);
+    client.circuit.extend(world.peer(name).target, { role: 'forward' });
+    await world.run();
+    return { world, client, said: client.heard().slice(1) };
+  };
+
+  it('a hop that answers with a wrong key is named', async () => {
+    const { said, world } = await asked('f1', (world) => {
+      tamperOnce(world, { from: 'f1', to: 'f0', type: 'created' }, (frame) => [flip(frame, 20)]);
+    });
+    expect(said).toEqual(['ended bad-handshake 1']);
+    expect([...world.peers.values()].map(({ table }) => table.circuits)).toEqual([0, 0, 0]);
+  });
+
+  it('a stale hop key is refused as such', async () => {
+    const world = new World(['f0', 'f1']);
+    const stale = world.peer('f1').target;
+    world.nowMs += 2 * limits.hopKeyMs;
+    const client = new WorldClient(world, 'f0', 1);
+    client.circuit.extend(world.peer('f0').target, { role: 'forward' });
+    await world.run();
+    client.circuit.extend(stale, { role: 'forward' });
+    await world.run();
+    expect(client.heard()).toEqual(['extended 0 0', 'truncated 0 next stale-key']);
+  });
+
+  it('a handshake that is replayed, on any link, is refused', async () => {
+    const { world } = await whole();
+    const again = new World(['f0']);
+    const first = new WorldClient(again, 'f0', 3);
+    first.circuit.extend(again.peer('f0').target, { role: 'forward' });
+    await again.run();
+    const [{ frame }] = again.sent;
+    const link = again.link('client', 'f0');
+    const other: End = { ...link };
+    again.sent.length = 0;
+    again.peer('f0').table.receive(other, frame);
+    expect(again.peer('f0').table.circuits).toBe(1);
+    expect(decodeCell(again.sent[0].frame).type).toBe('destroyed');
+    expect(world.peer('f0').table.circuits).toBe(1);
+  });
+
+  it('a hop that never answers is given up in time, and the client hears which', async () => {
+    const world = new World(['f0', 's0']);
+    world.peer('s0').silent = true;
+    const client = new WorldClient(world, 'f0', 1);
+    client.circuit.extend(world.peer('f0').target, { role: 'forward' });
+    await world.run();
+    client.circuit.extend(world.peer('s0').target, stageRole(0, 1, world.peer('f0').peer));
+    await world.run();
+    world.nowMs += limits.extendMsMax + 1;
+    world.peer('f0').table.sweep();
+    await world.run();
+    expect(client.heard()).toEqual(['extended 0 0', 'truncated 0 next timeout']);
+    world.peer('s0').table.sweep();
+    expect(world.peer('s0').table.circuits).toBe(0);
+  });
+
+  it('a stage that refuses says why to the client alone', async () => {
+    const world = new World(['f0', 's0']);
+    world.peer('s0').refuse = { code: 'busy', message: 'no room' };
+    const client = new WorldClient(world, 'f0', 1);
+    client.circuit.extend(world.peer('f0').target, { role: 'forward' });
+    await world.run();
+    client.circuit.extend(world.peer('s0').target, stageRole(0, 1, world.peer('f0').peer));
+    await world.run();
+    expect(client.heard()).toEqual(['extended 0 0', 'failed 1 busy', 'truncated 0 next refused']);
+    const wire = world.sent.map(({ frame }) => Buffer.from(frame).toString('latin1')).join('');
+    expect(wire).not.toContain('no room');
+  });
+
+  it('to extend to itself, or back to where it came from, is not allowed', async () => {
+    expect((await asked('f0')).said).toEqual(['truncated 0 next not-allowed']);
+    const { world, client } = await asked('f1');
+    client.circuit.extend(world.peer('f0').target, { role: 'forward' });
+    await world.run();
+    expect(client.heard()).toEqual(['truncated 1 next not-allowed']);
+  });
+
+  it('a loop of hops ends at the limit of hops', async () => {
+    const { world, client } = await asked('f1');
+    for (let i = 0; client.circuit.length < limits.hopsMax; i++) {
+      client.circuit.extend(world.peer(['s0', 'f0', 'f1'][i % 3]).target, { role: 'forward' });
+      await world.run();
+    }
+    expect(() => client.circuit.extend(world.peer('s0').target, { role: 'forward' })).toThrow(UnfedError);
+  });
+
+  it('a peer that does not exist, or cannot be reached: the client hears it and goes on', async () => {
+    const { said, world, client } = await asked('f1', (world) => {
+      world.peer('f0').extendReason = 'unreachable';
+    });
+    expect(said).toEqual(['truncated 0 next unreachable']);
+    world.peer('f0').extendReason = undefined;
+    const stranger = new World(['elsewhere', 'other']).peer('other').target;
+    client.circuit.extend({ ...stranger, peer: world.idOf('somebody else') }, { role: 'forward' });
+    await world.run();
+    client.circuit.extend(world.peer('f1').target, { role: 'forward' });
+    await world.run();
+    expect(client.heard()).toEqual(['truncated 0 next unknown-peer', 'extended 1 0']);
+  });
+
+  it('extensions of one circuit have a limit', async () => {
+    const { world, client } = await asked('f1', (world) => {
+      world.peer('f0').extendReason = 'unreachable';
+    });
+    for (let i = 1; i <= limits.extendsPerCircuitMax; i++) {
+      client.circuit.extend(world.peer('f1').target, { role: 'forward' });
+      await world.run();
+    }
+    expect(client.heard().at(-1)).toBe('truncated 0 next not-allowed');
+  });
+});
+
+describe('floods', () => {
+  it('of handshakes meet a rate before they cost anything, and a limit of circuits', async () => {
+    const world = new World(['f0']);
+    const { table, target } = world.peer('f0');
+    const link = world.link('client', 'f0').other;
+    const random = seededBytes(5);
+    const own = { id: publicKeyOf(target.peer), hopKey: target.hopKey, verification };
+    const create = (circuit: number): void => {
+      const { handshake } = startHandshake(own, encodeRole({ role: 'forward' }), random);
+      table.receive(link, encodeCell({ type: 'create', circuit, body: handshakeBody(handshake, random) }));
+    };
+    for (let i = 0; i < limits.createsBurst + 3; i++) create(i);
+    expect(table.circuits).toBe(limits.createsBurst);
+    expect(world.sent.filter(({ frame }) => typeOf(frame) === 'destroyed')).toHaveLength(3);
+    for (let i = 0; i < limits.circuitsPerLinkMax; i++) {
+      world.nowMs += 1000;
+      create(100 + i);
+    }
+    expect(table.circuits).toBe(limits.circuitsPerLinkMax);
+  });
+
+  it('of cells that the next link does not take end the circuit at its window', async () => {
+    const world = new World(namesOf(2, 1));
+    const client = await build(world, { forwarders: 2, stages: 1 });
+    client.heard();
+    const { table } = world.peer('f0');
+    const carry = world.carry.bind(world);
+    const forward: (() => void)[] = [];
+    world.carry = (link, frame) => {
+      if (link.of !== 'f0' || link.to !== 'f1') return carry(link, frame);
+      return new Promise((resolve) => forward.push(resolve));
+    };
+    for (let i = 0; i < limits.windowCells; i++) await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect([client.heard(), table.heldCells]).toEqual([[], limits.windowCells]);
+    for (let i = 0; i < 17; i++) await client.circuit.sendMessage(step, { padded: false });
+    await world.run();
+    expect(client.heard()).toEqual(['ended flood 0']);
+    for (const took of forward) took();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([table.circuits, table.heldCells]).toEqual([0, 0]);
+  });
+
+  it('of loops end the circuit', async () => {
+    const { world, client } = await whole();
+    for (let i = 0; i <= limits.loopsPerSecondMax; i++) client.circuit.loop(1, i);
+    await world.run();
+    expect(client.heard().at(-1)).toBe('truncated 0 next flood');
+  });
+
+  it('a circuit on which nothing passes is torn down', async () => {
+    const { world, client } = await whole();
+    world.nowMs += limits.idleMsMax + 1;
+    for (const { table } of world.peers.values()) table.sweep();
+    await world.run();
+    expect(client.heard()).toEqual(['ended timeout 0']);
+    expect([...world.peers.values()].map(({ table }) => table.circuits)).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('rendezvous', () => {
+  it('is joined once, and only with its cookie', async () => {
+    const { world } = await whole();
+    const stranger = world.link('x0', 'f1').other;
+    for (const cookie of [5, 6]) {
+      const body = concat(new Uint8Array(16).fill(cookie), new Uint8Array(limits.bodyBytes - 16));
+      world.peer('f1').table.receive(stranger, encodeCell({ type: 'join', circuit: cookie, body }));
+    }
+    const answers = world.sent.filter(({ to }) => to === 'x0').map(({ frame }) => typeOf(frame));
+    expect(answers).toEqual(['destroyed', 'destroyed']);
+  });
+
+  it('of a forwarder that goes: the last stage says so', async () => {
+    const { world, client } = await whole();
+    world.cut('s1', 'f1');
+    await world.run();
+    expect(client.heard()).toEqual([
+      'truncated 1 rendezvous link-lost',
+      'failed 3 neighbour-left',
+      'truncated 2 next link-lost',
+    ]);
+  });
+});
+
+describe('links that go', () => {
+  it('between hops: the client hears where, what is behind is over, and the stages know it was not closed', async () => {
+    const { world, client } = await whole();
+    world.cut('f1', 's0');
+    await world.run();
+    expect(client.heard()).toContain('truncated 1 next link-lost');
+    expect([world.peer('s0').closings, world.peer('s1').closings]).toEqual([['link-lost'], ['link-lost']]);
+  });
+
+  it('to the guard', async () => {
+    const { world, client } = await whole();
+    client.circuit.lost();
+    world.cut('client', 'f0');
+    await world.run();
+    expect(client.heard()).toEqual(['ended link-lost 0']);
+    expect([...world.peers.values()].map(({ table }) => table.circuits)).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('any sequence of cells', () => {
+  const types: CellType[] = [
+    'create',
+    'forward',
+    'hand',
+    'join',
+    'result',
+    'destroy',
+    'created',
+    'backward',
+    'joined',
+    'destroyed',
+  ];
+  const event = fc.oneof(
+    fc.record({ kind: fc.constant('replay' as const), pick: fc.nat(), from: fc.nat(5), to: fc.nat(5) }),
+    fc.record({ kind: fc.constant('alter' as const), pick: fc.nat(), at: fc.nat(limits.cellBytes - 1) }),
+    fc.record({ kind: fc.constant('retype' as const), pick: fc.nat(), type: fc.constantFrom(...types) }),
+    fc.record({
+      kind: fc.constant('noise' as const),
+      seed: fc.nat(),
+      from: fc.nat(5),
+      to: fc.nat(5),
+      type: fc.constantFrom(...types),
+    }),
+    fc.record({ kind: fc.constant('step' as const) }),
+    fc.record({ kind: fc.constant('loop' as const), hop: fc.nat(3) }),
+    fc.record({ kind: fc.constant('cut' as const), from: fc.nat(4), to: fc.nat(4) }),
+    fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 20_000 }) }),
+  );
+  const names = ['client', 'f0', 'f1', 's0', 's1', 'x0'];
+
+  it('never throws untyped, never holds beyond the limits, never sends plaintext, and leaves nothing behind', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
+        const { world, client } = await whole();
+        const seen = [...world.sent];
+        const plain = new Uint8Array(600).fill(0x5a);
+        const inject = (to: string, from: string, frame: Uint8Array): void => {
+          if (to === 'client' || from === to) return;
+          try {
+            world.peer(to).table.receive(world.link(to, from), frame);
+          } catch (error) {
+            expect(error).toBeInstanceOf(UnfedError);
+          }
+        };
+        for (const each of events) {
+          seen.push(...world.sent.slice(-50));
+          const picked = 'pick' in each && seen.length > 0 ? seen[each.pick % seen.length] : undefined;
+          if (each.kind === 'step') {
+            const sent = client.circuit.sendMessage(plain, { padded: false });
+            await sent.catch((error: unknown) => expect(error).toBeInstanceOf(UnfedError));
+          } else if (each.kind === 'loop' && each.hop < client.circuit.length) client.circuit.loop(each.hop, 1);
+          else if (each.kind === 'cut') world.cut(names[each.from], names[each.to]);
+          else if (each.kind === 'wait') world.nowMs += each.ms;
+          else if (each.kind === 'noise') {
+            const frame = encodeCell({
+              type: each.type,
+              circuit: each.seed % 5,
+              body: seededBytes(each.seed)(limits.bodyBytes),
+            });
+            inject(names[each.to], names[each.from], frame);
+          } else if (picked !== undefined) {
+            if (each.kind === 'replay') inject(names[each.to], names[each.from], picked.frame);
+            else if (each.kind === 'alter') inject(picked.to, picked.from, flip(picked.frame, each.at));
+            else if (each.kind === 'retype') {
+              inject(picked.to, picked.from, encodeCell({ ...decodeCell(picked.frame), type: each.type }));
+            }
+          }
+          for (const { table } of world.peers.values()) {
+            table.sweep();
+            expect(table.heldCells).toBeGreaterThanOrEqual(0);
+            expect(table.heldCells).toBeLessThanOrEqual(limits.heldCellsMax);
+            expect(table.circuits).toBeLessThanOrEqual(limits.circuitsMax);
+          }
+          await world.run();
+        }
+        const sent = world.sent.map(({ frame }) => Buffer.from(frame));
+        for (const marker of [0x5a, 0x5b, 0x5c]) {
+          expect(sent.some((frame) => frame.includes(Buffer.alloc(16, marker)))).toBe(false);
+        }
+        expect(world.faults).toEqual([]);
+        client.circuit.close();
+        for (const { table } of world.peers.values()) table.stop();
+        await world.run();
+        for (const { table } of world.peers.values()) expect([table.circuits, table.heldCells]).toEqual([0, 0]);
+      }),
+      { numRuns: 1500 },
+    );
+  });
+});
