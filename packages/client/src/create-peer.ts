@@ -3,7 +3,7 @@ import { createHopKeys } from '@unfed/circuit';
 import { createStageLinks, type StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import { manifestHash, randomIdentity, type ManifestHash, type PeerId } from '@unfed/protocol';
-import { httpFiles, httpSeed, withPublishers } from '@unfed/swarm';
+import { httpFiles, httpSeed, withPublishers, type ShardSource } from '@unfed/swarm';
 import { createActivity } from './activity.ts';
 import { createAnnouncer, type Announcer } from './announcer.ts';
 import { Changes } from './changes.ts';
@@ -22,7 +22,6 @@ import { createWeights } from './weights.ts';
 export async function createPeerOn(platform: Platform, options: PeerOptions): Promise<Peer> {
   const { identity, network, announcer } = await join(platform, options);
   const publisherOf = namedPublishers(options.relay);
-  // What is fetched for asking comes from the seed alone: peers would learn which model somebody is about to ask.
   const source = withPublishers(httpSeed({ baseUrl: options.modelsUrl }), publisherOf);
   const neighbours = watchStageNeighbours(network);
   const links = createStageLinks(neighbours.links);
@@ -42,10 +41,11 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     neighbours,
     links,
     known,
+    source,
     publisherOf,
     onChange: changes.notify,
   });
-  const parts = { platform, source, network, links, penalties: new PeerPenalties() };
+  const parts = { platform, source: weights.source, network, links, penalties: new PeerPenalties() };
   const chats = new Map<ManifestHash, Promise<Chat>>();
 
   return {
@@ -108,13 +108,14 @@ interface VolunteerParts {
   readonly neighbours: StageNeighbours;
   readonly links: StageLinks;
   readonly known: () => ReadonlyMap<ManifestHash, KnownModel>;
+  readonly source: ShardSource;
   readonly publisherOf: (manifest: ManifestHash) => PeerId | undefined;
   readonly onChange: () => void;
 }
 
 /** What a peer needs to serve layers: chunks, the donation that loads them, and how busy both find the line. */
 function createVolunteer(platform: Platform, options: PeerOptions, parts: VolunteerParts) {
-  const { network, announcer, neighbours, links, known, publisherOf, onChange } = parts;
+  const { network, announcer, neighbours, links, known, source, publisherOf, onChange } = parts;
   const activity = createActivity({
     positionsServed: () => (donation.state.kind === 'serving' ? donation.state.positionsServed : 0),
     onChange: () => weights.shareLine(),
@@ -123,6 +124,7 @@ function createVolunteer(platform: Platform, options: PeerOptions, parts: Volunt
     network,
     announcer,
     seed: httpFiles({ baseUrl: options.modelsUrl }),
+    seedSource: source,
     openStore: () => platform.openStore(options.storeFolder),
     askToKeep: () => platform.askToKeep(),
     publisherOf,

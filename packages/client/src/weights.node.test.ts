@@ -1,5 +1,8 @@
-import { identityFromSeed, layerShard, manifestHash, type ManifestHash } from '@unfed/protocol';
-import { memoryStore, type ChunkStore } from '@unfed/swarm';
+import { join } from 'node:path';
+import { ensureDemoModel } from '@unfed/model/node';
+import { embeddingShard, identityFromSeed, layerShard, manifestHash, type ManifestHash } from '@unfed/protocol';
+import { memoryStore, type ChunkStore, type RawFiles } from '@unfed/swarm';
+import { folderFiles, folderSource } from '@unfed/swarm/node';
 import { createMemoryNetwork, type MemoryNetwork } from '@unfed/testing';
 import type { Network } from '@unfed/network';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +11,8 @@ import { createWeights, type PeerWeights, type WeightsParts } from './weights.ts
 const { peer: self } = identityFromSeed(new Uint8Array(32).fill(1));
 const [served, known, removed] = ['aa', 'bb', 'cc'].map((pair) => manifestHash(pair.repeat(32)));
 const signal = new AbortController().signal;
+const modelsDir = join(import.meta.dirname, '../../../build/models');
+const noSeed: RawFiles = { read: () => (async function* () {})() };
 let memory: MemoryNetwork;
 let store: ChunkStore;
 let weights: PeerWeights;
@@ -35,10 +40,11 @@ function partsOf(): WeightsParts {
     network: Object.assign(Object.create(links) as Network, {
       open: links.open.bind(links),
       accept: links.accept.bind(links),
-      directory: memory.directory(self),
+      directory: Object.assign(memory.directory(self), { whole: true }),
     }),
     announcer: { exchange: (seeds) => void announced.push(seeds) },
-    seed: { read: () => (async function* () {})() },
+    seed: noSeed,
+    seedSource: folderSource(modelsDir),
     openStore: async () => ({ store, durable: true, note: 'kept in memory' }),
     askToKeep: async () => 'kept',
     publisherOf: () => undefined,
@@ -98,6 +104,31 @@ describe('weights of a peer', () => {
     await until(() => weights.view.models.length === 1);
     expect(weights.view.models[0].manifest).toBe(served);
   });
+
+  it('of the ends are kept for the next question, and no peer hears of them', async () => {
+    const { hash, manifest } = await ensureDemoModel(modelsDir);
+    const asking = createWeights({ ...partsOf(), seed: folderFiles(modelsDir) });
+    const embedding = await asking.source.shard((await asking.source.manifest(hash)).manifest, embeddingShard);
+    const again = await weights.source.shard((await weights.source.manifest(hash)).manifest, embeddingShard);
+    expect(Buffer.compare(again, embedding)).toBe(0);
+    await weights.join(hash, signal);
+    await until(() => announced.length > 0 && weights.view.models.some(({ storedBytes }) => storedBytes > 1000));
+    expect(announced.flat()).not.toContain(hash);
+    expect((await store.held(hash)).get(embeddingShard)).toHaveLength(manifest.shards[0].chunks.length);
+  }, 120_000);
+
+  it('of layers that somebody asks for are not kept, as they could not be told from those that are served', async () => {
+    const { hash, manifest } = await ensureDemoModel(modelsDir);
+    await weights.source.shard(manifest, layerShard(0));
+    expect((await store.held(hash)).size).toBe(0);
+  }, 120_000);
+
+  it('of the ends are not kept where nothing lasts', async () => {
+    const { hash, manifest } = await ensureDemoModel(modelsDir);
+    const passing = createWeights({ ...partsOf(), openStore: async () => ({ store, durable: false, note: '' }) });
+    await passing.source.shard(manifest, embeddingShard);
+    expect((await store.held(hash)).size).toBe(0);
+  }, 120_000);
 
   it('obey a cap that was set before the store was open', async () => {
     weights.setCaps({ storeBytes: 12 });

@@ -1,11 +1,13 @@
 /**
  * The chunks of models on this machine. The store is open as long as the peer; the swarm runs only while somebody
- * donates here, because whoever exchanges chunks is seen by others: a page that only asks stays out of it.
+ * donates here, because whoever exchanges chunks is seen by others: a page that only asks stays out of it, and what it
+ * keeps is never shown to them.
  */
 import type { Network } from '@unfed/network';
-import { spanText, type ManifestHash, type PeerId, type Span } from '@unfed/protocol';
-import { collectModels, createSwarm, withPublishers } from '@unfed/swarm';
-import type { ChunkStore, Keeping, RawFiles, ShardSource, StoredModel, Swarm } from '@unfed/swarm';
+import { embeddingShard, headShard, spanText } from '@unfed/protocol';
+import type { ManifestHash, PeerId, ShardId, Span } from '@unfed/protocol';
+import { collectModels, createSwarm, keepingSource, withPublishers } from '@unfed/swarm';
+import type { ChunkStore, Keeping, KeepingSource, RawFiles, ShardSource, StoredModel, Swarm } from '@unfed/swarm';
 import type { Announcer } from './announcer.ts';
 import { BandwidthShare } from './bandwidth-share.ts';
 import { directoryReady } from './directory-ready.ts';
@@ -19,6 +21,8 @@ export interface WeightsParts {
   readonly network: Network;
   readonly announcer: Pick<Announcer, 'exchange'>;
   readonly seed: RawFiles;
+  /** The same seed, verified, for those who ask without a store that lasts. */
+  readonly seedSource: ShardSource;
   readonly openStore: () => Promise<OpenedStore>;
   readonly askToKeep: () => Promise<Keeping>;
   /** Where a pool names one. */
@@ -43,6 +47,8 @@ export interface DonationWeights {
 }
 
 export interface PeerWeights extends Weights, DonationWeights {
+  /** For asking: from the store and the seed, never from peers. */
+  readonly source: ShardSource;
   /** Looks at once whether the line is needed. */
   shareLine(): void;
   stop(): Promise<void>;
@@ -54,12 +60,14 @@ export function createWeights(parts: WeightsParts): PeerWeights {
 
 class StoredWeights implements PeerWeights {
   readonly #parts: WeightsParts;
+  readonly source: ShardSource;
   readonly #opening: Promise<OpenedStore>;
   readonly #download = new BandwidthShare();
   readonly #upload = new BandwidthShare();
   #caps: WeightCaps = {};
   #opened: OpenedStore | undefined;
   #swarm: Swarm | undefined;
+  #keeping: KeepingSource | undefined;
   #stored: readonly StoredModel[] = [];
   #kept: Keeping = 'unknown';
   #uploadedBytesBefore = 0;
@@ -71,8 +79,9 @@ class StoredWeights implements PeerWeights {
   constructor(parts: WeightsParts) {
     this.#parts = parts;
     this.#opening = this.#open();
-    // Whoever joins hears of it.
+    // Whoever joins hears of it; who asks needs no store.
     this.#opening.catch(() => undefined);
+    this.source = lateSource(this.#opening.then((opened) => this.#sourceOver(opened)).catch(() => parts.seedSource));
   }
 
   get view() {
@@ -118,8 +127,6 @@ class StoredWeights implements PeerWeights {
   async fetch(wanted: Pick<SpanFetch, 'hash' | 'manifest' | 'span' | 'signal' | 'onProgress'>): Promise<Span> {
     const { store, durable } = await this.#opening;
     const swarm = await this.#join(wanted.hash, wanted.signal);
-    // Peers that are not known yet would not be waited for, and the seed asked in their place.
-    await directoryReady(this.#parts.network, wanted.signal).catch(() => wanted.signal.throwIfAborted());
     const fetched = await fetchSpan({ ...wanted, swarm, store, durable });
     this.#note = noteOf(wanted.span, fetched, durable);
     return fetched.span;
@@ -153,6 +160,7 @@ class StoredWeights implements PeerWeights {
     this.#stopped = true;
     clearTimeout(this.#counting);
     const opened = await this.#opening.catch(() => undefined);
+    this.#keeping?.stop();
     await opened?.store.close();
   }
 
@@ -176,13 +184,27 @@ class StoredWeights implements PeerWeights {
     // Whoever left meanwhile is not brought back.
     signal.throwIfAborted();
     this.#note = '';
-    this.#swarm ??= this.#begin(store);
-    return this.#swarm;
+    const swarm = (this.#swarm ??= this.#begin(store));
+    // Peers that are not known yet would not be waited for, and the seed asked in their place.
+    await directoryReady(this.#parts.network, signal).catch(() => signal.throwIfAborted());
+    return swarm;
+  }
+
+  /** What is fetched for asking is kept where it outlives this page: memory is for the engine. */
+  #sourceOver({ store, durable }: OpenedStore): ShardSource {
+    const { seed, seedSource, publisherOf } = this.#parts;
+    if (!durable) return seedSource;
+    const keeping = keepingSource({ store, seed });
+    this.#keeping = keeping;
+    const { manifest, file } = withPublishers(keeping, publisherOf);
+    // Layers fetched for asking could not be told from those that are served, neither here nor by other peers.
+    return { manifest, file, shard: (...of) => (isPrivate(of[1]) ? keeping : seedSource).shard(...of) };
   }
 
   #begin(store: ChunkStore): Swarm {
     const { network, seed, isNeighbour, announcer, onChange } = this.#parts;
-    const swarm = createSwarm({ links: network, directory: network.directory, store, seed, isNeighbour });
+    const { directory } = network;
+    const swarm = createSwarm({ links: network, directory, store, seed, isNeighbour, isPrivate });
     const tell = (): void => {
       if (this.#swarm === swarm) announcer.exchange(swarm.seeds);
       onChange();
@@ -213,6 +235,19 @@ class StoredWeights implements PeerWeights {
     this.#stored = (await this.#opened?.store.models().catch(() => this.#stored)) ?? [];
     this.#parts.onChange();
   }
+}
+
+function lateSource(source: Promise<ShardSource>): ShardSource {
+  return {
+    manifest: async (hash, options) => (await source).manifest(hash, options),
+    file: async (manifest, file, options) => (await source).file(manifest, file, options),
+    shard: async (manifest, id, options) => (await source).shard(manifest, id, options),
+  };
+}
+
+/** The ends serve nobody else: who holds them asks this model. */
+function isPrivate(shard: ShardId): boolean {
+  return shard === embeddingShard || shard === headShard;
 }
 
 /** @returns a sentence where less is kept or served than was wanted; empty else */
