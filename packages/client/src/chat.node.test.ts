@@ -2,7 +2,7 @@ import type { SpanRunner } from '@unfed/engine/node';
 import { NoRouteError, PromptTooLongError, StageLostError } from '@unfed/inference';
 import type { MemoryPool } from '@unfed/inference/suites';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { assistant, DemoChats, textOf, user, type Cut } from './demo-chats.suite.ts';
+import { assistant, DemoChats, textOf, user, type ChatOver, type Cut } from './demo-chats.suite.ts';
 import * as limits from './limits.ts';
 import type { AnswerEvent } from './peer.ts';
 
@@ -41,6 +41,45 @@ describe('chat', () => {
       if (kind === 'text' && ++tokens === 3) chat.close();
     });
     await vi.waitUntil(() => service.sessions === 0);
+  });
+
+  it('own layers: turn after turn only what is new is computed, here and there, and no cache outlives the chat', async () => {
+    const ownLayers = { first: 1, last: 2 };
+    const { chat, pool, own } = await chats.over([[1, 6]], { ownLayers });
+    const first = await textOf(chat.answer([user('What is 7 plus 5?')]));
+    expect(first.text).toBe('7 plus 5 is 12.');
+    const positions = async () => {
+      const here = await Promise.all(
+        [own.first, own.last].map(async (runner) => (await runner?.report())?.positionsServed),
+      );
+      return [...here, pool.stages[0].service.positionsServed];
+    };
+    const [held] = await positions();
+    expect(await positions()).toEqual([held, held, held]);
+    const turns = [user('What is 7 plus 5?'), assistant(first.text), user('And 9 times 6?')];
+    expect((await textOf(chat.answer(turns))).text).toBe('9 times 6 is 54.');
+    const [after] = await positions();
+    expect(await positions()).toEqual([after, after, after]);
+    expect(Number(after) - Number(held)).toBeLessThan(chat.promptTokens(turns));
+    chat.close();
+    await vi.waitUntil(async () => (await sessionsHere(own)) === 0, { timeout: 30_000 });
+  });
+
+  it('own layers: their cache is given back when a stage leaves mid-answer', async () => {
+    const { chat, pool, own } = await chats.over([[1, 8]], { ownLayers: { first: 1, last: 0 }, delayMs: 1 });
+    let tokens = 0;
+    const answer = textOf(chat.answer([user('Tell me a story about a fox.')]), ({ kind }) => {
+      if (kind === 'text' && ++tokens === 3) pool.network.leave(pool.stages[0].identity.peer);
+    });
+    await expect(answer).rejects.toThrow(StageLostError);
+    await vi.waitUntil(async () => (await sessionsHere(own)) === 0, { timeout: 30_000 });
+  });
+
+  it('own layers: where stages hold them too, the error says so before anything is sent', async () => {
+    const { chat } = await chats.over([[0, 8]], { ownLayers: { first: 1, last: 0 } });
+    await expect(textOf(chat.answer([user('Hello!')]))).rejects.toThrow(
+      /^nobody serves layers 1–7 of demo without layers that this client runs itself/,
+    );
   });
 
   it('a session that a stage gave up between turns is opened again, unseen', async () => {
@@ -148,6 +187,12 @@ describe('chat', () => {
     expect(pool.stages[0].service.sessions).toBe(0);
   });
 });
+
+/** Sessions that own layers hold. */
+async function sessionsHere({ first, last }: ChatOver['own']): Promise<number> {
+  const reports = await Promise.all([first?.report(), last?.report()]);
+  return reports.reduce((sum, report) => sum + (report?.sessions ?? 0), 0);
+}
 
 /** The one session that the stage of this runner holds: its service asks the runner to close it when it ends. */
 async function sessionOf(runner: SpanRunner, pool: MemoryPool) {

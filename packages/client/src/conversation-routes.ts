@@ -1,13 +1,15 @@
 /** The route of a conversation: found, opened, kept from turn to turn with what its stages hold, and given back. */
 import {
+  layersOfOthers,
   NoRouteError,
   openDirectRoute,
+  openOwnLayers,
   planRoute,
   StageLostError,
   StageRefusedError,
   StepTimeoutError,
 } from '@unfed/inference';
-import type { Hop, Route, StageLinks } from '@unfed/inference';
+import type { Hop, OwnRunners, Route, StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import type { Manifest, ManifestHash, PeerId, Precision } from '@unfed/protocol';
 import { directoryReady } from './directory-ready.ts';
@@ -38,6 +40,8 @@ export interface RouteParts {
   readonly links: StageLinks;
   /** Shared by all chats of a peer: who failed one of them is tried last by the others. */
   readonly penalties: PeerPenalties;
+  /** Layers that run here; a route covers the others. */
+  readonly own?: OwnRunners;
 }
 
 export type StageFailure = StageLostError | StageRefusedError | StepTimeoutError;
@@ -67,8 +71,9 @@ export class ConversationRoutes {
     const kept = this.#kept;
     this.#kept = undefined;
     clearTimeout(this.#idle);
-    if (kept?.route.alive === true) {
-      if (kept.route.positionsMax >= request.positions && kept.precision === request.precision) return kept;
+    if (kept !== undefined) {
+      const fits = kept.route.positionsMax >= request.positions && kept.precision === request.precision;
+      if (kept.route.alive && fits) return kept;
       kept.route.close();
     }
     yield { kind: 'progress', stage: 'planning', note: 'choosing volunteers' };
@@ -88,7 +93,10 @@ export class ConversationRoutes {
 
   /** Gives a conversation back after its turn, for the next. */
   keep(conversation: Conversation): void {
-    if (!conversation.route.alive) return;
+    if (!conversation.route.alive) {
+      conversation.route.close();
+      return;
+    }
     this.#giveBack();
     this.#kept = conversation;
     if (this.#closed) this.#giveBack();
@@ -135,29 +143,32 @@ export class ConversationRoutes {
   }
 
   #plan(without: ReadonlySet<PeerId>): Hop[] {
-    const { network, hash, manifest } = this.#parts;
+    const { network, hash, manifest, own = {} } = this.#parts;
     return planRoute({
       announcements: network.directory.announcements(),
       manifest: hash,
       model: manifest.name,
-      span: { first: 0, last: manifest.architecture.layers },
+      span: layersOfOthers(own, manifest.architecture.layers),
       without,
       penaltyMs: this.#parts.penalties.ms,
     });
   }
 
   #open(hops: readonly Hop[], { positions, precision, signal }: RouteRequest): Promise<Route> {
-    const { links, network, hash, manifest } = this.#parts;
+    const { links, network, hash, manifest, own = {} } = this.#parts;
     const roomy = Math.ceil((positions + limits.positionsSpare) / limits.positionsStep) * limits.positionsStep;
-    return openDirectRoute({
-      links,
-      directory: network.directory,
-      hops,
-      manifest: hash,
-      width: manifest.architecture.width,
-      positionsMax: Math.min(roomy, this.#positionsMax),
-      precision,
-      signal,
-    });
+    const positionsMax = Math.min(roomy, this.#positionsMax);
+    return openOwnLayers(own, positionsMax, () =>
+      openDirectRoute({
+        links,
+        directory: network.directory,
+        hops,
+        manifest: hash,
+        width: manifest.architecture.width,
+        positionsMax,
+        precision,
+        signal,
+      }),
+    );
   }
 }

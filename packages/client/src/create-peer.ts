@@ -58,8 +58,8 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     openChat(hash, onProgress = () => undefined): Promise<Chat> {
       let chat = chats.get(hash);
       if (chat === undefined) {
-        const { endsBackend = 'auto' } = options;
-        const opening = openChat({ ...parts, endsBackend, signal: abort.signal }, hash, onProgress);
+        const { endsBackend = 'auto', ownLayers } = options;
+        const opening = openChat({ ...parts, endsBackend, ownLayers, signal: abort.signal }, hash, onProgress);
         chat = opening.then((opened) => activity.watch(opened));
         chats.set(hash, chat);
         // What failed is tried anew the next time.

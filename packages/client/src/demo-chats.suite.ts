@@ -9,6 +9,7 @@ import type { Network } from '@unfed/network';
 import type { Manifest, ManifestHash, ShardId } from '@unfed/protocol';
 import { folderSource } from '@unfed/swarm/node';
 import { createChat, type OpenChat } from './chat.ts';
+import { loadLocalParts, type LocalParts, type OwnLayers } from './own-layers.ts';
 import { PeerPenalties } from './peer-penalties.ts';
 import type { AnswerEvent } from './peer.ts';
 
@@ -18,6 +19,7 @@ export interface ChatOver {
   readonly pool: MemoryPool;
   readonly chat: OpenChat;
   readonly runners: readonly SpanRunner[];
+  readonly own: LocalParts['own'];
 }
 
 export type Cut = readonly (readonly [number, number])[];
@@ -59,11 +61,11 @@ export class DemoChats {
 
   /**
    * A chat over stages with these spans.
-   * @param change of a runner before it serves: one that fails, or never answers
+   * @param options.change of a runner before it serves: one that fails, or never answers
    */
   async over(
     spans: Cut,
-    { delayMs = 0, change = (runner) => runner }: { delayMs?: number; change?: RunnerChange } = {},
+    { delayMs = 0, change = (runner) => runner, ownLayers }: DemoChatOptions = {},
   ): Promise<ChatOver> {
     const { hash, manifest } = this.#model;
     const { architecture, quantization } = manifest;
@@ -84,25 +86,37 @@ export class DemoChats {
     // Of a network, a chat uses the directory and the relay's state.
     const network = { directory, relayState: { kind: 'connected' } } as unknown as Network;
     const { links } = pool.client;
-    const parts = { hash, manifest, tokenizer: this.#tokenizer, ends: this.#ends, network, links };
+    const { ends, own } = ownLayers === undefined ? { ends: this.#ends, own: {} } : await this.#loadLocal(ownLayers);
+    const parts = { hash, manifest, tokenizer: this.#tokenizer, ends, own, network, links };
     const chat = createChat({ ...parts, penalties: new PeerPenalties() });
-    const opened = { pool, chat, runners };
+    const opened = { pool, chat, runners, own };
     this.#open.push(opened);
     return opened;
   }
 
+  #loadLocal(own: OwnLayers): Promise<LocalParts> {
+    const { signal } = new AbortController();
+    return loadLocalParts(this.#engine, this.#model.manifest, { own, read: this.#read, signal });
+  }
+
   /** Ends the chats of one test. */
   async closeAll(): Promise<void> {
-    for (const { pool, chat, runners } of this.#open.splice(0)) {
+    for (const { pool, chat, runners, own } of this.#open.splice(0)) {
       chat.close();
       pool.stop();
-      for (const runner of runners) await runner.dispose();
+      for (const runner of [...runners, own.first, own.last]) await runner?.dispose();
     }
   }
 
   dispose(): Promise<void> {
     return this.#engine.dispose();
   }
+}
+
+export interface DemoChatOptions {
+  readonly delayMs?: number;
+  readonly change?: RunnerChange;
+  readonly ownLayers?: OwnLayers;
 }
 
 export type RunnerChange = (runner: SpanRunner, index: number) => SpanRunner;

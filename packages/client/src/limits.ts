@@ -63,8 +63,10 @@ export const relayInfoWordCharsMax = 1024;
 export const iceServersMax = 16;
 export const relayModelsMax = 256;
 
-/** Embedding, head and tokenizer that a chat fetches and holds. Models of 70 billion parameters stay below. */
+/** Embedding, head, tokenizer and own layers that a chat fetches and holds. Models of 70 billion parameters stay below. */
 export const endsBytesMax = 4 * 1024 ** 3;
+/** Caches of a chat's own layers: 8,192 positions of 8 layers as in a model of 8 billion parameters. */
+export const ownCacheBytesMax = 512 << 20;
 
 /** Guards of the sample, and how long each stays. */
 export const guardsKept = 3;

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
-import type { Engine, Ends } from '@unfed/engine/node';
+import type { Engine, Ends, SpanRunner, SpanSpec } from '@unfed/engine/node';
 import { createMemoryPool } from '@unfed/inference/suites';
 import { ensureDemoModel } from '@unfed/model/node';
 import type { Network } from '@unfed/network';
-import { DecodeError, type Manifest, type ManifestHash } from '@unfed/protocol';
+import { DecodeError, InvalidValueError, type Manifest, type ManifestHash } from '@unfed/protocol';
 import type { ShardSource } from '@unfed/swarm';
 import { folderSource } from '@unfed/swarm/node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EndsTooLargeError } from './errors.ts';
 import * as limits from './limits.ts';
+import type { OwnLayers } from './own-layers.ts';
 import { PeerPenalties } from './peer-penalties.ts';
 import { openChat, type OpenChatParts } from './open-chat.ts';
 
@@ -25,8 +26,13 @@ function partsOf(loadEnds: () => Promise<Ends>) {
   const pool = createMemoryPool([], { width: manifest.architecture.width, manifest: hash, seed: 1 });
   const abort = new AbortController();
   const engines = { started: 0, disposed: 0 };
-  const engine: Pick<Engine, 'loadEnds' | 'dispose'> = {
+  const spans: SpanSpec[] = [];
+  const engine: Pick<Engine, 'loadEnds' | 'loadSpan' | 'dispose'> = {
     loadEnds,
+    loadSpan: async (spec) => {
+      spans.push(spec);
+      return { span: spec.span } as SpanRunner;
+    },
     dispose: async () => void engines.disposed++,
   };
   const parts: OpenChatParts = {
@@ -43,7 +49,7 @@ function partsOf(loadEnds: () => Promise<Ends>) {
       },
     },
   };
-  return { parts, engines, abort };
+  return { parts, engines, spans, abort };
 }
 
 /** A source of this manifest, whose every file is `file`; without it, nothing may be fetched. */
@@ -68,6 +74,32 @@ describe('opening a chat', () => {
     const opened = openChat({ ...parts, source: saying({ ...manifest, tokenizer }) }, hash, () => undefined);
     await expect(opened).rejects.toThrow(EndsTooLargeError);
     expect(engines.started).toBe(0);
+  });
+
+  it('own layers count to what is fetched, and one layer at least is left to others: refused before anything is', async () => {
+    const { parts, engines } = partsOf(async () => ends);
+    const open = (ownLayers: OwnLayers, tokenizerBytes: number) => {
+      const tokenizer = { ...manifest.tokenizer, bytes: tokenizerBytes };
+      return openChat({ ...parts, ownLayers, source: saying({ ...manifest, tokenizer }) }, hash, () => undefined);
+    };
+    // The ends of this model have a quarter of that, its layers twice as much.
+    const nearlyAll = limits.endsBytesMax - (1 << 20);
+    await expect(open({ first: 0, last: 0 }, nearlyAll)).rejects.toThrow('nothing is to be fetched');
+    await expect(open({ first: 4, last: 3 }, nearlyAll)).rejects.toThrow(EndsTooLargeError);
+    await expect(open({ first: 4, last: 4 }, 1)).rejects.toThrow(InvalidValueError);
+    await expect(open({ first: -1, last: 1 }, 1)).rejects.toThrow(InvalidValueError);
+    expect(engines.started).toBe(0);
+  });
+
+  it('own layers are loaded beside the ends, their caches within one budget', async () => {
+    const { parts, spans } = partsOf(async () => ends);
+    await openChat({ ...parts, ownLayers: { first: 1, last: 3 } }, hash, () => undefined);
+    expect(spans.map(({ span }) => span)).toEqual([
+      { first: 0, last: 1 },
+      { first: 5, last: 8 },
+    ]);
+    const budget = spans.reduce((sum, { cacheBytesMax }) => sum + cacheBytesMax, 0);
+    expect(budget).toBeLessThanOrEqual(limits.ownCacheBytesMax);
   });
 
   it('a tokenizer that is no JSON is a typed error', async () => {

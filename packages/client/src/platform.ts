@@ -3,6 +3,7 @@ import type { Backend, Engine } from '@unfed/engine';
 import type { Network, NetworkOptions } from '@unfed/network';
 import type { Identity } from '@unfed/protocol';
 import type { ChunkStore, Keeping } from '@unfed/swarm';
+import type { OwnLayers } from './own-layers.ts';
 import type { RelayInfo } from './peer.ts';
 
 export interface EngineRequest {
@@ -39,6 +40,8 @@ export interface PeerOptions {
   readonly forward?: boolean;
   /** Which backend runs the ends of chats; `auto` measures. */
   readonly endsBackend?: 'auto' | Backend;
+  /** Layers of a model that chats run here, too. Default: none, by what `npm run bench -- leak` measures. */
+  readonly ownLayers?: OwnLayers;
   /** Dial loopback and private networks. Default: only where the relay itself is there, as in development. */
   readonly allowPrivateAddresses?: boolean;
   /** Where Node keeps chunks of models, for itself alone; in memory when absent. A page keeps them in IndexedDB. */

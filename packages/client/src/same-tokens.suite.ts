@@ -3,11 +3,20 @@
  * one backend, in float32, the hidden states are the same bits. Run on Node's CPU by vitest, on wasm and WebGPU in real tabs.
  */
 import type { Ends, Engine, SpanRunner } from '@unfed/engine';
-import { generate, openDirectRoute, planRoute, type Route } from '@unfed/inference';
+import {
+  generate,
+  layersOfOthers,
+  openDirectRoute,
+  openOwnLayers,
+  planRoute,
+  type OwnRunners,
+  type Route,
+} from '@unfed/inference';
 import { createMemoryPool } from '@unfed/inference/suites';
 import { createSampler } from '@unfed/model';
 import type { Manifest, ManifestHash, Precision, Span } from '@unfed/protocol';
 import type { ShardSource } from '@unfed/swarm';
+import { loadLocalParts, type LocalParts, type OwnLayers } from './own-layers.ts';
 
 export interface PromptRow {
   readonly ids: readonly number[];
@@ -30,12 +39,10 @@ export interface Continuation {
   readonly hiddenBits: string;
 }
 
-/** Equal cuts of the model: 8 layers by 4 are [0, 2), [2, 4), [4, 6), [6, 8). */
-export function equalSpans(layers: number, stages: number): Span[] {
-  return Array.from({ length: stages }, (_, i) => ({
-    first: Math.floor((i * layers) / stages),
-    last: Math.floor(((i + 1) * layers) / stages),
-  }));
+/** Equal cuts: [0, 8) by 4 are [0, 2), [2, 4), [4, 6), [6, 8). */
+export function equalSpans({ first, last }: Span, stages: number): Span[] {
+  const at = (i: number): number => first + Math.floor((i * (last - first)) / stages);
+  return Array.from({ length: stages }, (_, i) => ({ first: at(i), last: at(i + 1) }));
 }
 
 /** The model cut into stages, each behind the stage protocol on the in-memory network; `undefined` for one process without any. */
@@ -43,19 +50,27 @@ export class CutModel {
   readonly #subject: Subject;
   readonly #runners: readonly SpanRunner[];
   readonly #ends: Ends;
+  readonly #own: OwnRunners;
 
-  private constructor(subject: Subject, runners: readonly SpanRunner[], ends: Ends) {
+  private constructor(subject: Subject, runners: readonly SpanRunner[], { ends, own }: LocalParts) {
     this.#subject = subject;
     this.#runners = runners;
     this.#ends = ends;
+    this.#own = own;
   }
 
-  static async load(subject: Subject, stages: number): Promise<CutModel> {
+  /** @param ownLayers that the client runs itself; the stages share the others */
+  static async load(subject: Subject, stages: number, ownLayers: OwnLayers = { first: 0, last: 0 }): Promise<CutModel> {
     const { engine, source, manifest } = subject;
     const { architecture, quantization } = manifest;
     const read = (id: Parameters<ShardSource['shard']>[1]) => source.shard(manifest, id);
+    const local = await loadLocalParts(engine, manifest, {
+      own: ownLayers,
+      read,
+      signal: new AbortController().signal,
+    });
     const runners: SpanRunner[] = [];
-    for (const span of equalSpans(architecture.layers, stages)) {
+    for (const span of equalSpans(layersOfOthers(local.own, architecture.layers), stages)) {
       const spec = {
         architecture,
         quantization,
@@ -65,7 +80,7 @@ export class CutModel {
       };
       runners.push(await engine.loadSpan(spec, read));
     }
-    return new CutModel(subject, runners, await engine.loadEnds({ architecture, quantization }, read));
+    return new CutModel(subject, runners, local);
   }
 
   /** @param prompts the rows to continue, each in a session of its own, one after the other over one set of links */
@@ -81,12 +96,14 @@ export class CutModel {
       while (directory.announcements().length < this.#runners.length)
         await new Promise((resolve) => setTimeout(resolve));
       const announcements = directory.announcements();
-      const hops = planRoute({ announcements, manifest: hash, model: manifest.name, span: { first: 0, last: layers } });
+      const span = layersOfOthers(this.#own, layers);
+      const hops = planRoute({ announcements, manifest: hash, model: manifest.name, span });
       const all: Continuation[] = [];
       for (const prompt of prompts) {
         const positionsMax = Math.min(manifest.architecture.contextLength, prompt.ids.length + tokensMax);
         const options = { links: pool.client.links, directory, hops, manifest: hash, width, positionsMax, precision };
-        all.push(await this.#continue(await openDirectRoute(options), prompt, tokensMax));
+        const route = await openOwnLayers(this.#own, positionsMax, () => openDirectRoute(options));
+        all.push(await this.#continue(route, prompt, tokensMax));
       }
       return all;
     } finally {
@@ -142,7 +159,7 @@ export class CutModel {
   }
 
   async dispose(): Promise<void> {
-    for (const runner of this.#runners) await runner.dispose();
+    for (const runner of [...this.#runners, this.#own.first, this.#own.last]) await runner?.dispose();
     await this.#ends.dispose();
   }
 }

@@ -8,7 +8,7 @@ export interface DecodeTiming {
   steps: number;
   /** Embedding, head and sampling at the user's own machine. */
   endsMs: number;
-  /** From sending a step to its result. */
+  /** From a step's start to its result, own layers included. */
   routeMs: number;
 }
 
