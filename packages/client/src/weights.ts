@@ -196,9 +196,9 @@ class StoredWeights implements PeerWeights {
     if (!durable) return seedSource;
     const keeping = keepingSource({ store, seed });
     this.#keeping = keeping;
-    const { manifest, file } = withPublishers(keeping, publisherOf);
     // Layers fetched for asking could not be told from those that are served, neither here nor by other peers.
-    return { manifest, file, shard: (...of) => (isPrivate(of[1]) ? keeping : seedSource).shard(...of) };
+    const shard: ShardSource['shard'] = (...of) => (isPrivate(of[1]) ? keeping : seedSource).shard(...of);
+    return { ...withPublishers(keeping, publisherOf), shard };
   }
 
   #begin(store: ChunkStore): Swarm {
