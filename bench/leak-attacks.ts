@@ -2,7 +2,7 @@
 import { argmax } from '@unfed/model';
 import type { LeakModel } from './leak-model.ts';
 import { ProbeTraining } from './leak-probe.ts';
-import { search } from './leak-search.ts';
+import { search, type SearchResult } from './leak-search.ts';
 import type { LeakText } from './leak-texts.ts';
 import { timeMs } from './measure.ts';
 
@@ -34,9 +34,7 @@ export async function trainProbes(model: LeakModel, texts: readonly (readonly nu
 
 /** What an attack at one cut came to. */
 export interface CutOutcome extends Readonly<Record<Attack, Outcome>> {
-  /** Candidates that the search computed for each position, and the time of one. */
-  readonly triesPerToken: number;
-  readonly msPerTry: number;
+  readonly searched: SearchResult;
 }
 
 /** @param probe the one of this cut */
@@ -64,9 +62,9 @@ export async function attackCut(
   const likeness = cosines(model);
   const lens = async (hidden: Float32Array): Promise<number> => argmax(await model.logits(hidden));
   const learnt = (hidden: Float32Array): Float32Array => likeness(probe(hidden));
-  const searched = { found: 0, positions: 0, tries: 0, triesMs: 0 };
+  let searched: SearchResult = { found: 0, positions: 0, tries: 0, triesMs: 0 };
   const searching = async (): Promise<number> => {
-    Object.assign(searched, await search(model, texts, { cut, likeness: learnt }));
+    searched = await search(model, texts, { cut, likeness: learnt });
     return searched.found;
   };
   const outcomes = {
@@ -76,8 +74,7 @@ export async function attackCut(
     probe: await guessed((hidden) => argmax(learnt(hidden))),
     search: await measured(searching),
   };
-  const { positions, tries, triesMs } = searched;
-  return { ...outcomes, triesPerToken: tries / positions, msPerTry: triesMs / tries };
+  return { ...outcomes, searched };
 }
 
 export function wordsIn(texts: readonly LeakText[]): number {

@@ -9,8 +9,8 @@
  *
  * Read this as what a weekend brings, not as a bound. An attacker would do better with a GPU, which tries a whole
  * vocabulary as one batch; with a probe that is no straight line and learns from millions of words; with the hidden
- * states of several positions, or of both sides of a stage, at once; by guessing whole sentences. And small models leak no
- * less than large ones: wider hidden states have more room for the word that they began as.
+ * states of several positions, or of both sides of a stage, at once; by guessing whole sentences. Nor do two small models
+ * say how much more or less a large one shows.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { createEngine, type Engine } from '@unfed/engine/node';
 import { createSampler } from '@unfed/model';
 import { addModel, demoModelFolder, ensureDemoModel, type ModelFolder } from '@unfed/model/node';
+import { InvalidValueError } from '@unfed/protocol';
 import { attackCut, trainProbes, wordsIn, type Attack, type CutOutcome, type Outcome } from './leak-attacks.ts';
 import { LeakModel } from './leak-model.ts';
 import { continued, leakTexts, trainingTexts, unexpectedMessages, type LeakText } from './leak-texts.ts';
@@ -42,7 +43,7 @@ export async function bench(args: readonly string[]): Promise<object> {
     args: [...args],
     options: { texts: { type: 'string', default: '10' }, 'train-tokens': { type: 'string', default: '8000' } },
   });
-  const options = { texts: Number(values.texts), trainTokens: Number(values['train-tokens']) };
+  const options = { texts: countOf('texts', values), trainTokens: countOf('train-tokens', values) };
   const engine = await createEngine({ backend: 'node-cpu' });
   try {
     const models = { demo: await attackModel(await demoSubject(engine, options.texts), options) };
@@ -55,6 +56,13 @@ export async function bench(args: readonly string[]): Promise<object> {
   } finally {
     await engine.dispose();
   }
+}
+
+/** @throws InvalidValueError unless it is a number from 1 */
+function countOf<Name extends string>(name: Name, values: Readonly<Record<Name, string>>): number {
+  const count = Number(values[name]);
+  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidValueError(name, 'a number from 1', values[name]);
+  return count;
 }
 
 /** Conversations of one question. The attacker knows how a chat begins. */
@@ -119,21 +127,24 @@ async function attackModel({ model, start, texts }: Subject, { trainTokens }: { 
     for (const [cut, probe] of probes.entries())
       outcomes[kind].push(await attackCut(model, texts[kind], { cut, probe }));
   }
-  const byKind = <T>(figure: (cuts: readonly CutOutcome[], kind: Kind) => T) =>
-    ({
-      expected: figure(outcomes.expected, 'expected'),
-      unexpected: figure(outcomes.unexpected, 'unexpected'),
-    }) as const;
+  const byKind = <T>(figure: (cuts: readonly CutOutcome[], kind: Kind) => T) => ({
+    expected: figure(outcomes.expected, 'expected'),
+    unexpected: figure(outcomes.unexpected, 'unexpected'),
+  });
   const byAttack = (figure: (outcome: Outcome) => number) =>
     byKind((cuts) => Object.fromEntries(attacks.map((attack) => [attack, cuts.map((cut) => figure(cut[attack]))])));
   return {
     recovered: byAttack(({ recovered }) => round(recovered)),
     msPerToken: byAttack(({ msPerToken }) => round(msPerToken)),
-    searchTriesPerToken: byKind((cuts) => cuts.map((cut) => round(cut.triesPerToken))),
-    /** Where the guesses are of no help at all: the whole vocabulary, one after the other. */
-    searchMsPerTokenMax: byKind((cuts) => cuts.map((cut) => round(cut.msPerTry * model.architecture.vocabulary))),
+    searchTriesPerToken: byKind((cuts) => cuts.map(({ searched }) => round(searched.tries / searched.positions))),
+    /** Where no guess helps at all: the whole vocabulary, one after the other. */
+    searchMsPerTokenMax: probes.map((_, cut) => {
+      const both = kinds.map((kind) => outcomes[kind][cut].searched);
+      const msPerTry = sum(both.map(({ triesMs }) => triesMs)) / sum(both.map(({ tries }) => tries));
+      return round(msPerTry * model.architecture.vocabulary);
+    }),
     words: byKind((_, kind) => wordsIn(texts[kind])),
-    probeTrainTokens: training.reduce((sum, ids) => sum + ids.length, 0),
+    probeTrainTokens: sum(training.map(({ length }) => length)),
     probeTrainMs: round(trainMs),
   };
 }
@@ -147,6 +158,10 @@ function byFigure(models: Readonly<Record<string, ModelFigures>>): object {
       Object.fromEntries(Object.entries(models).map(([name, values]) => [name, values[figure]])),
     ]),
   );
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function round(value: number): number {
