@@ -8,8 +8,8 @@ export const relayName = 'the relay';
 export interface VolunteerOptions {
   /** Layers `[first, last)` as `first-last`, such as `0-4`; what the pool lacks most when absent. */
   readonly layers?: string;
-  /** Compute nothing, forward only. */
-  readonly forwardOnly?: boolean;
+  /** Compute nothing, forward only: so many peers, in one process. */
+  readonly forwarders?: number;
   /** Hash of the manifest to serve; the relay's first model when absent. */
   readonly model?: string;
 }
@@ -101,10 +101,10 @@ function startRelay(options: LocalPoolOptions, { host, port }: { host: string; p
 }
 
 function startVolunteer(
-  { layers, forwardOnly = false, model }: VolunteerOptions,
+  { layers, forwarders = 0, model }: VolunteerOptions,
   { index, url, options }: { index: number; url: string; options: LocalPoolOptions },
 ): Child {
-  const name = forwardOnly ? `forwarder ${index + 1}` : `volunteer ${index + 1}`;
+  const name = forwarders > 0 ? `forwarder ${index + 1}` : `volunteer ${index + 1}`;
   const { onLine } = options;
   return startChild({
     name,
@@ -113,7 +113,7 @@ function startVolunteer(
       ...['--relay', url],
       ...(model === undefined ? [] : ['--model', model]),
       ...(layers === undefined ? [] : ['--layers', layers]),
-      ...(forwardOnly ? ['--forward-only'] : []),
+      ...(forwarders > 0 ? ['--forward-only', '--peers', String(forwarders)] : []),
     ],
     ...(onLine === undefined ? {} : { onLine: (line) => onLine(name, line) }),
   });

@@ -41,12 +41,14 @@ const ways = [
   ['being killed', 'SIGKILL'],
 ] as const;
 
-it.each(ways)('a relay and three peers come up, and end after %s', async (_way, signal) => {
+it.each(ways)('a relay and four peers come up, and end after %s', async (_way, signal) => {
   const port = await freePort(0);
   const { tool, lines } = start(port);
   const open = await tool.line(/^Open/, AbortSignal.timeout(50_000));
   expect(open).toContain(`http://localhost:${port}`);
-  expect(lines.filter((line) => /volunteer \d|forwarder \d/.test(line))).toHaveLength(3);
+  expect(lines.filter((line) => /volunteer \d/.test(line))).toHaveLength(2);
+  // The guard of a circuit and the forwarder behind it share a process: on one machine that costs less.
+  expect(lines.filter((line) => /forwarder 3 +forwarding as \w{8} and \w{8}/.test(line))).toHaveLength(1);
   const info = (await (await fetch(`http://localhost:${port}/relay.json`)).json()) as { models: unknown[] };
   expect(info.models).toHaveLength(1);
   const members = pids(lines);

@@ -1,5 +1,6 @@
 /**
- * `npm start`: the page, a relay, two volunteers that cover the demo model and one that only forwards, until Ctrl-C.
+ * `npm start`: the page, a relay, two volunteers that cover the demo model and two peers that only forward, as many as a
+ * circuit's guard and the forwarder behind it, until Ctrl-C.
  * `--no-page` leaves the page out, `--pids` names the processes; both are for tests.
  */
 import { parseArgs } from 'node:util';
@@ -9,7 +10,7 @@ import { onParentGone } from './parent.ts';
 import { relayName, startLocalPool, type LocalPool } from './local-pool.ts';
 import { prepare } from './prepare.ts';
 
-const volunteers = [{ layers: '0-4' }, { layers: '4-8' }, { forwardOnly: true }];
+const volunteers = [{ layers: '0-4' }, { layers: '4-8' }, { forwarders: 2 }];
 const abort = new AbortController();
 let preparing = true;
 let pool: LocalPool | undefined;
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
   console.log('Preparing the page and the demo model …');
   const { webRoot, modelsDir } = await prepare({ page });
   preparing = false;
-  console.log('Starting a relay and three peers …');
+  console.log('Starting a relay and four peers …');
   pool = await startLocalPool({
     port,
     ...(page ? { webRoot } : {}),

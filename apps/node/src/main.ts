@@ -1,5 +1,6 @@
 /** A volunteer without a browser: joins through a relay, serves layers or only forwards, until it is told to end. */
 import { createPeer, type NetworkView, type Peer, type RelayInfo } from '@unfed/client/node';
+import { identityFrom } from '@unfed/network/node';
 import { errorText, manifestHash, spanText } from '@unfed/protocol';
 import { help, readOptions, type NodeOptions } from './options.ts';
 import { fetchRelayInfo } from './relay-info.ts';
@@ -25,31 +26,45 @@ async function main(): Promise<void> {
   process.once('disconnect', end);
 
   const relay = await fetchRelayInfo(options.relayUrl, abort.signal);
-  const peer = await createPeer({
-    relay,
-    modelsUrl: `${options.relayUrl}/models`,
-    forward: options.forwardOnly,
-    operator: options.operator,
-    storeFolder: options.storeFolder,
-    signal: abort.signal,
-  });
-  if (options.uploadBytesPerSecond !== undefined) {
-    peer.weights.setCaps({ uploadBytesPerSecond: options.uploadBytesPerSecond });
-  }
+  const identity = options.identityFile === undefined ? undefined : await identityFrom(options.identityFile);
+  const peers: Peer[] = [];
   try {
-    if (!abort.signal.aborted) await serve(peer, { relay, options, signal: abort.signal });
+    while (peers.length < options.peers && !abort.signal.aborted) {
+      peers.push(
+        await createPeer({
+          relay,
+          modelsUrl: `${options.relayUrl}/models`,
+          ...(identity === undefined ? {} : { identity }),
+          forward: options.forwardOnly,
+          operator: options.operator,
+          storeFolder: options.storeFolder,
+          signal: abort.signal,
+        }),
+      );
+    }
+    if (!abort.signal.aborted) await serve(peers, { relay, options, signal: abort.signal });
     if (!abort.signal.aborted) await new Promise((resolve) => abort.signal.addEventListener('abort', resolve));
   } finally {
-    await peer.stop();
+    await Promise.all(peers.map((peer) => peer.stop()));
   }
 }
 
-async function serve(peer: Peer, { relay, options, signal }: Serving): Promise<void> {
-  if (options.forwardOnly) {
+async function serve(peers: readonly Peer[], serving: Serving): Promise<void> {
+  const [peer] = peers;
+  if (serving.options.forwardOnly) return forward(peers, serving.signal);
+  const { uploadBytesPerSecond } = serving.options;
+  if (uploadBytesPerSecond !== undefined) peer.weights.setCaps({ uploadBytesPerSecond });
+  await serveLayers(peer, serving);
+}
+
+async function forward(peers: readonly Peer[], signal: AbortSignal): Promise<void> {
+  for (const peer of peers) {
     await until(peer, ({ forwarders }) => forwarders.some((forwarder) => forwarder.peer === peer.id), signal);
-    say(`ready: forwarding as ${peer.id.slice(-8)}`);
-    return;
   }
+  say(`ready: forwarding as ${peers.map(({ id }) => id.slice(-8)).join(' and ')}`);
+}
+
+async function serveLayers(peer: Peer, { relay, options, signal }: Serving): Promise<void> {
   const model = options.model ?? relay.models.map(({ manifest }) => manifestHash(manifest))[0];
   if (model === undefined) throw new Error('the relay serves no model; name one by --model');
   // Told to end while it loads, it does not load on.

@@ -11,6 +11,8 @@ describe('options of a volunteer', () => {
       model: undefined,
       layers: undefined,
       forwardOnly: false,
+      peers: 1,
+      identityFile: undefined,
       memoryBytesMax: undefined,
       operator: undefined,
       storeFolder: undefined,
@@ -40,13 +42,22 @@ describe('options of a volunteer', () => {
     ['--memory', 'much'],
     ['--upload', '0'],
     ['--model', 'demo'],
+    ['--peers', '0'],
+    ['--peers', '2'],
   ])('%s %s is refused with what was expected', (flag, value) => {
     expect(() => readOptions([flag, value], {})).toThrow(InvalidValueError);
   });
 
+  it('several peers forward only, and have no identity to keep', () => {
+    expect(readOptions(['--peers', '2', '--forward-only'], {})).toMatchObject({ peers: 2, forwardOnly: true });
+    expect(() => readOptions(['--peers', '2', '--forward-only', '--identity', 'file'], {})).toThrow(InvalidValueError);
+    expect(readOptions(['--identity', 'file'], {})).toMatchObject({ peers: 1, identityFile: 'file' });
+  });
+
   it('are all in the help, and a flag that does not exist is refused', () => {
     expect(readOptions(['--help'], {})).toBe('help');
-    for (const flag of ['relay', 'model', 'layers', 'forward-only', 'memory', 'store', 'upload', 'operator']) {
+    const flags = ['relay', 'model', 'layers', 'forward-only', 'peers', 'identity', 'memory', 'store', 'upload'];
+    for (const flag of [...flags, 'operator']) {
       expect(help).toContain(`--${flag}`);
     }
     expect(() => readOptions(['--layer', '0-4'], {})).toThrow(/layer/);

@@ -1,11 +1,10 @@
 /** Puts a relay together: one HTTP port for page, models and WebSocket, libp2p behind it, and STUN beside it. */
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import { createRelay, type RelayNode } from '@unfed/network/node';
+import { createRelay, identityFrom, type RelayNode } from '@unfed/network/node';
 import { errorText, randomIdentity, type PeerId } from '@unfed/protocol';
 import { ListenError } from './errors.ts';
 import { createHttpServer, type RelayHttpServer } from './http-server.ts';
-import { identityFrom } from './identity-file.ts';
 import { openListedFile, type ListedFile } from './listed-file.ts';
 import { Metrics } from './metrics.ts';
 import { Models } from './models.ts';

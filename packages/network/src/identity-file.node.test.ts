@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identityFrom } from './identity-file.ts';
+import { identityFrom } from './identity-file.node.ts';
 
 describe('identity file', () => {
   let folder = '';

@@ -1,4 +1,4 @@
-/** The relay's identity on disk: 64 hex digits of seed, readable by its owner alone; made when there is none. */
+/** An identity on disk, a relay's or a volunteer's: 64 hex digits of seed, for its owner alone; made when there is none. */
 import { open, readFile } from 'node:fs/promises';
 import {
   bytesToHex,

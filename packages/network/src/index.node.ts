@@ -11,6 +11,7 @@ import { startNetwork, type Network, type NetworkOptions } from './network.ts';
 export type { ConnectionView, TransportName } from './connections.ts';
 export type { RelayAddress } from './dial-policy.ts';
 export { DirectoryServer } from './directory-server.ts';
+export { identityFrom } from './identity-file.node.ts';
 export { ListedTimes } from './listed-times.ts';
 export type { AnnouncedDirectory, Network, NetworkOptions } from './network.ts';
 export type { RelayState } from './relay-lease.ts';
