@@ -6,6 +6,7 @@ import { folderFiles, folderSource } from '@unfed/swarm/node';
 import { createMemoryNetwork, type MemoryNetwork } from '@unfed/testing';
 import type { Network } from '@unfed/network';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import * as limits from './limits.ts';
 import { createWeights, type PeerWeights, type WeightsParts } from './weights.ts';
 
 const { peer: self } = identityFromSeed(new Uint8Array(32).fill(1));
@@ -134,5 +135,15 @@ describe('weights of a peer', () => {
     weights.setCaps({ storeBytes: 12 });
     await until(() => weights.view.models.length === 3);
     expect([store.capBytes, weights.view.capBytes]).toEqual([12, 12]);
+  });
+
+  it('in memory obey the cap too, and never take more than memory is lent', async () => {
+    const passing = createWeights({ ...partsOf(), openStore: async () => ({ store, durable: false, note: '' }) });
+    const capFor = async (storeBytes: number): Promise<number> => {
+      passing.setCaps({ storeBytes });
+      await until(() => passing.view.models.length === 3);
+      return passing.view.capBytes;
+    };
+    expect([await capFor(100), await capFor(2 ** 40), await capFor(50)]).toEqual([100, limits.memoryStoreBytesMax, 50]);
   });
 });

@@ -220,7 +220,11 @@ class StoredWeights implements PeerWeights {
 
   #applyCaps(swarm = this.#swarm): void {
     const { storeBytes, uploadBytesPerSecond = Infinity } = this.#caps;
-    if (storeBytes !== undefined && this.#opened?.durable === true) this.#opened.store.capBytes = storeBytes;
+    if (storeBytes !== undefined && this.#opened !== undefined) {
+      const { store, durable } = this.#opened;
+      // Memory is lent up to a number of ours, whatever the person gives of the disk.
+      store.capBytes = durable ? storeBytes : Math.min(storeBytes, limits.memoryStoreBytesMax);
+    }
     swarm?.setDownloadLimit(this.#download.bytesPerSecond);
     swarm?.setUploadCap(Math.min(uploadBytesPerSecond, this.#upload.bytesPerSecond));
   }
