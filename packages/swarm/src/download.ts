@@ -96,8 +96,9 @@ export class Download implements ExchangedModel {
     this.#wanted.unwant(shards);
   }
 
+  /** Also for shards that the model has not: strangers announce them. */
   isWanted(id: ShardId): boolean {
-    return this.#wanted.places.has(this.chunks.place(id));
+    return [...this.#wanted.places].some((place) => this.chunks.shards[place]?.id === id);
   }
 
   /** @returns the verified shard @throws as ShardSource.shard does */

@@ -1,6 +1,6 @@
 /** Finds and dials the peers that a model is exchanged with, from what is announced; a bounded number, others by turns. */
-import { swarmProtocol, type Announcement, type Directory, type Link, type Links } from '@unfed/protocol';
-import type { ManifestHash, PeerId } from '@unfed/protocol';
+import { spanShards, swarmProtocol, type Announcement, type Directory, type Link, type Links } from '@unfed/protocol';
+import type { ManifestHash, PeerId, ShardId } from '@unfed/protocol';
 import * as limits from './limits.ts';
 import { peerHash } from './origin-turn.ts';
 import type { SwarmClock } from './swarm-clock.ts';
@@ -11,6 +11,8 @@ export interface NeighbourFinderParts {
   readonly clock: SwarmClock;
   readonly random: () => number;
   readonly isNeighbour: (peer: PeerId) => boolean;
+  /** Something of a shard is wanted here. */
+  readonly isWanted: (model: ManifestHash, shard: ShardId) => boolean;
   readonly isRefused: (peer: PeerId) => boolean;
   /** A link of the exchange is there. */
   readonly has: (peer: PeerId) => boolean;
@@ -51,13 +53,15 @@ export class NeighbourFinder {
     return this.#candidates(model).length > 0;
   }
 
-  /** Numbers of all others that exchange a model. */
+  /** Numbers of all others that may want something of a model: who serves layers of it has what it wanted. */
   hashesOf(model: ManifestHash): number[] {
-    return this.#announced(model).map(({ peer }) => {
-      const hash = this.#hashes.get(peer) ?? peerHash(peer);
-      this.#hashes.set(peer, hash);
-      return hash;
-    });
+    return this.#announced(model)
+      .filter(({ stage }) => stage?.manifest !== model)
+      .map(({ peer }) => {
+        const hash = this.#hashes.get(peer) ?? peerHash(peer);
+        this.#hashes.set(peer, hash);
+        return hash;
+      });
   }
 
   /** The link to a peer ended: it is not dialled again at once. */
@@ -76,16 +80,25 @@ export class NeighbourFinder {
       .filter(({ peer, seeds }) => peer !== links.self && seeds.includes(model) && !isRefused(peer));
   }
 
-  /** In random order, neighbours in a circuit last. */
+  /** In random order; neighbours in a circuit late, and last who serves other layers than are wanted here. */
   #candidates(model: ManifestHash): Announcement[] {
     const { clock, has, isNeighbour, random } = this.#parts;
     const nowMs = clock.now();
     return this.#announced(model)
       .filter(({ peer }) => !has(peer) && !this.#dialling.has(peer))
       .filter(({ peer }) => (this.#attempts.get(peer)?.notBeforeMs ?? -Infinity) <= nowMs)
-      .map((announcement) => ({ announcement, place: (isNeighbour(announcement.peer) ? 1 : 0) + random() }))
+      .map((announcement) => {
+        const late = (isNeighbour(announcement.peer) ? 1 : 0) + (this.#servesOthers(model, announcement) ? 2 : 0);
+        return { announcement, place: late + random() };
+      })
       .sort((a, b) => a.place - b.place)
       .map(({ announcement }) => announcement);
+  }
+
+  /** It may hold more than it serves, and what others hold is not announced: it comes last, and is not left out. */
+  #servesOthers(model: ManifestHash, { stage }: Announcement): boolean {
+    if (stage?.manifest !== model) return false;
+    return !spanShards(stage.span).some((shard) => this.#parts.isWanted(model, shard));
   }
 
   async #dial({ peer, addresses }: Announcement): Promise<void> {

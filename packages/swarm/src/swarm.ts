@@ -98,6 +98,7 @@ class SwarmPeer implements Swarm {
       clock,
       random,
       isNeighbour: options.isNeighbour ?? (() => false),
+      isWanted: (model, shard) => this.#models.byHash.get(model)?.isWanted(shard) === true,
       upload: this.#uploadBucket,
       download: this.#downloadBucket,
       models: this.#models.byHash,
