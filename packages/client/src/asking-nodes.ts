@@ -18,6 +18,8 @@ export interface GuardAddress {
 export interface AskingNode {
   readonly self: PeerId;
   readonly guard: PeerId;
+  /** Whether the link to the guard with which it began is still there. */
+  readonly isLinked: boolean;
   /** To the guard alone: links to others are refused, both ways. */
   readonly links: Links;
   readonly connections: Network['connections'];

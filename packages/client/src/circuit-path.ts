@@ -80,12 +80,26 @@ export function chooseCircuitPath(request: PathRequest): CircuitPath {
     if (!drafts.has(guard)) drafts.set(guard, pool.draft(guard, count));
     return drafts.get(guard);
   };
-  const picked = request.guards.pick(pool.guardCandidates, (peer) => draft(peer) !== undefined);
+  const picked = request.guards.pick(guardCandidates(request), (peer) => draft(peer) !== undefined);
   const relay = request.relays.find((peer) => pool.takesCircuits(peer) && draft(peer) !== undefined);
   const guard = picked === undefined || (picked.resting && relay !== undefined) ? relay : picked.peer;
   const rest = guard === undefined ? undefined : draft(guard);
   if (guard === undefined || rest === undefined) throw pool.whyNone(count);
   return { guard, guardIs: guard === relay ? 'relay' : 'volunteer', ...rest };
+}
+
+/** Every volunteer of which circuits can be made now. */
+export function guardCandidates({
+  directory,
+  relays,
+  self,
+  local,
+}: Pick<PathRequest, 'directory' | 'relays' | 'self' | 'local'>): GuardCandidate[] {
+  return directory.announcements().flatMap((each) => {
+    if (each.hopKeys.length === 0 || each.peer === self || relays.includes(each.peer)) return [];
+    const listing = directory.listing(each.peer);
+    return [{ peer: each.peer, listedMs: listing.listedMs, kin: kinLabels(each, listing, local) }];
+  });
 }
 
 type Draft = Pick<CircuitPath, 'forwarders' | 'stages'>;
@@ -110,15 +124,6 @@ class HopPool {
 
   takesCircuits(peer: PeerId): boolean {
     return this.#kin.has(peer);
-  }
-
-  get guardCandidates(): GuardCandidate[] {
-    const { directory } = this.#request;
-    return this.#volunteers().map((peer) => ({
-      peer,
-      listedMs: directory.listing(peer).listedMs,
-      kin: this.#kinOf(peer),
-    }));
   }
 
   /** What follows behind this guard; undefined where nothing fits. */
