@@ -119,6 +119,7 @@ export class StepTimeoutError extends UnfedError {
 export class StageProtocolError extends UnfedError {
   readonly code:
     | 'unknown-session'
+    | 'session-lost'
     | 'wrong-model'
     | 'wrong-width'
     | 'step-too-long'

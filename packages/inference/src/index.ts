@@ -1,3 +1,13 @@
+export { HopLostError } from './circuit-errors.ts';
+export { createCircuitLinks, type CircuitLinks } from './circuit-links.ts';
+export {
+  openCircuitRoute,
+  type CircuitHops,
+  type CircuitRoute,
+  type CircuitRouteOptions,
+  type ResumableSession,
+} from './circuit-route.ts';
+export { createCircuitService, type CircuitService, type CircuitServiceOptions } from './circuit-service.ts';
 export { openDirectRoute, type DirectRouteOptions } from './direct-route.ts';
 export * from './errors.ts';
 export { generate, type DecodeTiming, type GenerationEnd, type GenerationOptions } from './generation.ts';

@@ -23,6 +23,10 @@ export const sessionsOpeningMax = 32;
 export const sessionsOpeningPerLinkMax = 4;
 /** Failures of the runtime, one after another, after which a stage holds its runner for lost. */
 export const runnerFailuresMax = 3;
+/** Sessions that come by circuits over one link: of many clients, whom the stage cannot tell apart. */
+export const circuitSessionsPerLinkMax = 64;
+/** How often circuits that wait too long are looked for. */
+export const circuitSweepMs = 1000;
 /** How long a stage dials the next: below `routeOpenMsMax`, so that the client hears which stage failed. */
 export const nextDialMsMax = 15_000;
 

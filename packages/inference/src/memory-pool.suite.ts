@@ -1,4 +1,5 @@
 /** A pool in memory for this package's tests: stages on the seeded network, each with whatever runner is handed in. */
+import { HopKeys } from '@unfed/circuit';
 import type { SpanRunner } from '@unfed/engine';
 import {
   identityFromSeed,
@@ -9,6 +10,9 @@ import {
   type Span,
 } from '@unfed/protocol';
 import { createMemoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from '@unfed/testing';
+import { createCircuitLinks, type CircuitLinks } from './circuit-links.ts';
+import type { CircuitHops } from './circuit-route.ts';
+import { createCircuitService, type CircuitService } from './circuit-service.ts';
 import { createStageLinks, type StageLinks } from './stage-links.ts';
 import { createStageService, type StageService } from './stage-service.ts';
 
@@ -19,12 +23,20 @@ export interface MemoryStage {
   readonly links: StageLinks;
   readonly service: StageService;
   readonly runner: SpanRunner;
+  readonly circuits: CircuitService;
+}
+
+/** A peer that computes nothing. */
+export interface MemoryForwarder {
+  readonly identity: Identity;
+  readonly circuits: CircuitService;
 }
 
 export interface MemoryPool {
   readonly network: MemoryNetwork;
-  readonly client: { readonly identity: Identity; readonly links: StageLinks };
+  readonly client: { readonly identity: Identity; readonly links: StageLinks; readonly circuits: CircuitLinks };
   readonly stages: readonly MemoryStage[];
+  readonly forwarders: readonly MemoryForwarder[];
   stop(): void;
 }
 
@@ -32,10 +44,17 @@ export function testIdentity(number: number): Identity {
   return identityFromSeed(new Uint8Array(32).fill(number + 1));
 }
 
-/** One stage for each runner, announced; the client is a peer of its own. */
+export interface MemoryPoolOptions extends MemoryNetworkOptions {
+  readonly width: number;
+  readonly manifest?: ManifestHash;
+  /** Peers that only forward. */
+  readonly forwarders?: number;
+}
+
+/** One stage for each runner, announced, and forwarders; the client is a peer of its own. */
 export function createMemoryPool(
   runners: readonly SpanRunner[],
-  { width, manifest = poolManifest, ...path }: { width: number; manifest?: ManifestHash } & MemoryNetworkOptions,
+  { width, manifest = poolManifest, forwarders: forwarderCount = 0, ...path }: MemoryPoolOptions,
 ): MemoryPool {
   const network = createMemoryNetwork(path);
   const stages = runners.map((runner, i) => {
@@ -43,15 +62,56 @@ export function createMemoryPool(
     const links = createStageLinks(network.peer(identity));
     const directory = network.directory(identity.peer);
     const service = createStageService({ links, runner, manifest, width, directory });
-    directory.announce(signAnnouncement(stageAnnouncement(identity, runner.span, { network, manifest }), identity));
-    return { identity, links, service, runner };
+    const { circuits, hopKeys } = serveCircuits(network, identity);
+    circuits.serve(service.core);
+    const announcement = { ...stageAnnouncement(identity, runner.span, { network, manifest }), hopKeys };
+    directory.announce(signAnnouncement(announcement, identity));
+    return { identity, links, service, runner, circuits };
+  });
+  const forwarders = Array.from({ length: forwarderCount }, (_, i) => {
+    const identity = testIdentity(200 + i);
+    const { circuits, hopKeys } = serveCircuits(network, identity);
+    const offer = stageAnnouncement(identity, { first: 0, last: 1 }, { network, manifest });
+    const announcement = signAnnouncement({ ...offer, stage: null, hopKeys }, identity);
+    network.directory(identity.peer).announce(announcement);
+    return { identity, circuits };
   });
   const identity = testIdentity(0);
+  const asking = network.peer(identity);
   return {
     network,
-    client: { identity, links: createStageLinks(network.peer(identity)) },
+    client: { identity, links: createStageLinks(asking), circuits: createCircuitLinks(asking) },
     stages,
-    stop: () => network.stop(),
+    forwarders,
+    stop() {
+      for (const { circuits } of [...stages, ...forwarders]) circuits.stop();
+      network.stop();
+    },
+  };
+}
+
+function serveCircuits(network: MemoryNetwork, identity: Identity) {
+  const keys = new HopKeys({ nowMs: () => network.clock.now() });
+  const links = createCircuitLinks(network.peer(identity));
+  const directory = network.directory(identity.peer);
+  const circuits = createCircuitService({ links, keys, directory, nowMs: () => network.clock.now() });
+  return { circuits, hopKeys: keys.announced };
+}
+
+/** A path through the pool's first forwarders and all its stages, in order. */
+export function pathOf(
+  { stages, forwarders }: Pick<MemoryPool, 'stages' | 'forwarders'>,
+  forwardingHops = forwarders.length,
+): CircuitHops {
+  const [guard, ...behind] = forwarders.slice(0, forwardingHops).map(({ identity }) => identity.peer);
+  return {
+    guard,
+    forwarders: behind,
+    stages: stages.map(({ identity, runner }) => ({
+      peer: identity.peer,
+      span: runner.span,
+      backend: 'node-cpu' as const,
+    })),
   };
 }
 

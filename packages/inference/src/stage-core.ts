@@ -26,6 +26,8 @@ export interface StageCoreOptions {
 export interface SessionDoor {
   /** Every position goes on to a next stage; to the client, what the step wants. */
   readonly nextIsStage: boolean;
+  /** Nobody uses the session now: it is kept only while nobody else needs its memory. */
+  readonly givesWay?: boolean;
   /** Takes a result. @throws what its link throws: the session then ends */
   deliver(result: Step): Promise<void>;
   /** The session is over, for a reason that its client should know. */
@@ -34,8 +36,8 @@ export interface SessionDoor {
 
 export interface StageSession {
   readonly id: SessionId;
-  /** The link by which it was opened: limits and shares count by it. */
-  readonly opener: Link;
+  /** The link by which it was opened, or taken up again: limits and shares count by it. */
+  opener: Link;
   readonly positionsMax: number;
   readonly steps: StepQueue<Step>;
   door: SessionDoor;
@@ -162,10 +164,15 @@ export class StageCore {
   async #reserve({ session, positionsMax, opener }: SessionRequest): Promise<'opened' | 'busy'> {
     for (;;) {
       const room = await this.#watch.ask(this.#options.runner.open(session, positionsMax));
-      const over = room === 'busy' ? sessionToEnd(this.#sessions.values(), opener) : undefined;
+      const over = room === 'busy' ? this.#sessionToEnd(opener) : undefined;
       if (over === undefined) return room;
       await this.end(over, new StageProtocolError('busy', 'others wait, and more than half of the memory was yours'));
     }
+  }
+
+  #sessionToEnd(asker: Link): StageSession | undefined {
+    const all = [...this.#sessions.values()];
+    return all.find(({ door }) => door.givesWay) ?? sessionToEnd(all, asker);
   }
 
   async #compute(session: StageSession, { step, arrivedMs }: QueuedStep): Promise<Step | undefined> {
@@ -177,12 +184,15 @@ export class StageCore {
       }
       const { session: id, position, tokens, precision } = step;
       const hidden = unpackHidden(step.payload, { tokens, width, precision });
+      const { door } = session;
       // Only the client's own last step may shrink to one row; the next stage needs every position for its cache.
-      const wants = session.door.nextIsStage ? 'all' : step.wants;
+      const wants = door.nextIsStage ? 'all' : step.wants;
       const startMs = this.#nowMs();
       const result = await this.#watch.ask(runner.step({ session: id, position, tokens, hidden, wants }));
       session.positionsHeld = position + tokens;
       this.#count(tokens, this.#nowMs() - startMs);
+      // The client left by this door, and may have come in by another: there it waits for other results.
+      if (session.door !== door) return undefined;
       return resultStep(step, { result, width, spentMs: this.#nowMs() - arrivedMs });
     } catch (error) {
       void this.end(session, asError(error));

@@ -5,7 +5,6 @@
 import {
   encodeControl,
   encodeStep,
-  startDeadline,
   type Directory,
   type Link,
   type OpenFrame,
@@ -13,9 +12,9 @@ import {
   type SessionId,
   type Step,
 } from '@unfed/protocol';
-import { StageProtocolError, StepTimeoutError } from './errors.ts';
-import * as limits from './limits.ts';
+import { StageProtocolError } from './errors.ts';
 import type { SessionDoor, StageCore } from './stage-core.ts';
+import { dialAnnounced } from './stage-dial.ts';
 import { stageFailure } from './stage-failure.ts';
 import { sendFailed, type StageLinks, type StageServer } from './stage-links.ts';
 
@@ -79,7 +78,7 @@ export class StageDirect implements StageServer {
     const { session: id, manifest, first, last, positionsMax } = frame;
     const request = { session: id, manifest, span: { first, last }, positionsMax, opener };
     await this.#options.core.open(request, async (signal) => {
-      const next = frame.next === null ? opener : await this.#dialNext(frame.next, signal);
+      const next = frame.next === null ? opener : await dialAnnounced(this.#options, frame.next, signal);
       const door: SessionDoor = {
         nextIsStage: frame.next !== null,
         deliver: (result) => next.send(encodeStep(result)),
@@ -89,20 +88,5 @@ export class StageDirect implements StageServer {
       return door;
     });
     await opener.send(encodeControl({ kind: 'opened', session: id }));
-  }
-
-  async #dialNext(peer: PeerId, signal: AbortSignal): Promise<Link> {
-    const { directory, links } = this.#options;
-    const announcement = directory.announcements().find((a) => a.peer === peer);
-    if (announcement === undefined && peer !== links.self) {
-      throw new StageProtocolError('next-unknown', `the next stage ${peer.slice(-8)} is not in the directory`);
-    }
-    const late = new StepTimeoutError(limits.nextDialMsMax, `dialling the next stage ${peer.slice(-8)}`);
-    const deadline = startDeadline(limits.nextDialMsMax, late, signal);
-    try {
-      return await links.open(peer, { addresses: announcement?.addresses ?? [], signal: deadline.signal });
-    } finally {
-      deadline.end();
-    }
   }
 }

@@ -7,12 +7,14 @@ import type { Route } from './route.ts';
 import { createStageLinks } from './stage-links.ts';
 import * as limits from './limits.ts';
 
-// A client waits this long for stages that never answer.
-vi.mock('./limits.ts', async (original) => ({ ...(await original<typeof limits>()), routeOpenMsMax: 200 }));
-
 const width = 4;
 let pool: MemoryPool | undefined;
-afterEach(() => pool?.stop());
+afterEach(() => {
+  vi.useRealTimers();
+  pool?.stop();
+});
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Opens no session before the test says so. */
 class SlowRunner extends SummingRunner {
@@ -130,12 +132,16 @@ describe('opening sessions at a stage', () => {
   });
 
   it('S4: a stage that never answers an opening is named, so that another can be tried', async () => {
-    const of = await poolOf([
-      new SummingRunner({ first: 0, last: 2 }, width),
-      new SlowRunner({ first: 2, last: 4 }, width),
-    ]);
+    const slow = new SlowRunner({ first: 2, last: 4 }, width);
+    const of = await poolOf([new SummingRunner({ first: 0, last: 2 }, width), slow]);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const route = routeOver(of, of.client);
-    await expect(route).rejects.toThrow(StageLostError);
+    const lost = expect(route).rejects.toThrow(StageLostError);
+    while (slow.opening < 1 || of.stages[0].service.sessions < 1) await turn();
+    // The first stage's answer is on its way.
+    for (let i = 0; i < 20; i++) await turn();
+    vi.advanceTimersByTime(limits.routeOpenMsMax);
+    await lost;
     await expect(route).rejects.toMatchObject({ peer: of.stages[1].identity.peer, message: /did not answer/ });
   });
 });
