@@ -93,3 +93,12 @@ export const pathTriesMax = 64;
 /** Circuits for one conversation: so many at once, and then one more each time. Each shows more peers that it exists. */
 export const rebuildsBurst = 6;
 export const rebuildEveryMs = 60_000;
+
+/** Links that are kept open to peers that may follow in circuits: stages behind this one, and forwarders. */
+export const neighbourStagesMax = 4;
+export const neighbourForwardersMax = 4;
+/** With those that were opened for layers that this peer no longer serves. */
+export const neighbourLinksMax = 16;
+/** How often neighbours are looked for at most, and how long one that did not answer is left alone. */
+export const neighboursEveryMs = 5_000;
+export const neighbourRetryMs = 120_000;
