@@ -53,6 +53,18 @@ describe('the same tokens, however the layers are cut (onnxruntime-node)', () =>
     },
   );
 
+  it.each([1, 2, 4, 8])(
+    '%i stages behind one to three forwarding hops of a circuit: the same tokens and bit-identical hidden states',
+    async (stages) => {
+      const cut = await CutModel.load(subject, stages);
+      for (const forwarders of [1, 2, 3]) {
+        const continued = await cut.continueAll([prompts[forwarders]], { tokensMax, precision: 'f32', forwarders });
+        expect(continued).toEqual([alone[forwarders]]);
+      }
+      await cut.dispose();
+    },
+  );
+
   it('any number of own layers: the same tokens and bit-identical hidden states', async () => {
     const short = 8;
     const whole = await CutModel.load(subject, 1);
@@ -66,6 +78,9 @@ describe('the same tokens, however the layers are cut (onnxruntime-node)', () =>
         const cut = await CutModel.load(subject, Math.min(2, layers - first - last), { first, last });
         const came = await cut.continueAll(prompts.slice(0, 2), { tokensMax: short, precision: 'f32' });
         expect(came, `${first} first, ${last} last`).toEqual(expected);
+        const circuit = { tokensMax: short, precision: 'f32', forwarders: 1 + (first % 3) } as const;
+        const around = await cut.continueAll(prompts.slice(0, 1), circuit);
+        expect(around, `${first} first, ${last} last, by a circuit`).toEqual(expected.slice(0, 1));
         await cut.dispose();
       }
     }

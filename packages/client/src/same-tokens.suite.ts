@@ -6,13 +6,14 @@ import type { Ends, Engine, SpanRunner } from '@unfed/engine';
 import {
   generate,
   layersOfOthers,
+  openCircuitRoute,
   openDirectRoute,
   openOwnLayers,
   planRoute,
   type OwnRunners,
   type Route,
 } from '@unfed/inference';
-import { createMemoryPool } from '@unfed/inference/suites';
+import { createMemoryPool, pathOf } from '@unfed/inference/suites';
 import { createSampler } from '@unfed/model';
 import type { Manifest, ManifestHash, Precision, Span } from '@unfed/protocol';
 import type { ShardSource } from '@unfed/swarm';
@@ -83,17 +84,20 @@ export class CutModel {
     return new CutModel(subject, runners, local);
   }
 
-  /** @param prompts the rows to continue, each in a session of its own, one after the other over one set of links */
+  /**
+   * @param prompts the rows to continue, each in a session of its own, one after the other over one set of links
+   * @param options `forwarders`: the forwarding hops of each circuit; 0, the default, for the direct route
+   */
   async continueAll(
     prompts: readonly PromptRow[],
-    { tokensMax, precision }: { tokensMax: number; precision: Precision },
+    { tokensMax, precision, forwarders = 0 }: { tokensMax: number; precision: Precision; forwarders?: number },
   ): Promise<Continuation[]> {
     const { manifest, hash } = this.#subject;
     const { width, layers } = manifest.architecture;
-    const pool = createMemoryPool(this.#runners, { width, manifest: hash, seed: 7 });
+    const pool = createMemoryPool(this.#runners, { width, manifest: hash, forwarders, seed: 7 });
     try {
       const directory = pool.network.directory(pool.client.identity.peer);
-      while (directory.announcements().length < this.#runners.length)
+      while (directory.announcements().length < this.#runners.length + forwarders)
         await new Promise((resolve) => setTimeout(resolve));
       const announcements = directory.announcements();
       const span = layersOfOthers(this.#own, layers);
@@ -101,8 +105,13 @@ export class CutModel {
       const all: Continuation[] = [];
       for (const prompt of prompts) {
         const positionsMax = Math.min(manifest.architecture.contextLength, prompt.ids.length + tokensMax);
-        const options = { links: pool.client.links, directory, hops, manifest: hash, width, positionsMax, precision };
-        const route = await openOwnLayers(this.#own, positionsMax, () => openDirectRoute(options));
+        const options = { directory, manifest: hash, width, positionsMax, precision };
+        const { links, circuits } = pool.client;
+        const open = (): Promise<Route> =>
+          forwarders === 0
+            ? openDirectRoute({ ...options, links, hops })
+            : openCircuitRoute({ ...options, links: circuits, path: { ...pathOf(pool), stages: hops } });
+        const route = await openOwnLayers(this.#own, positionsMax, open);
         all.push(await this.#continue(route, prompt, tokensMax));
       }
       return all;
