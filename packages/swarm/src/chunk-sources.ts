@@ -94,15 +94,21 @@ export class ChunkSources {
 
   /** Somebody has it, as far as is known. */
   isOffered(chunk: number): boolean {
-    return this.#picker.copiesOf(chunk) > 0 || this.#origin?.givenUp === undefined;
+    return this.#picker.copiesOf(chunk) > 0 || this.#originLoss === undefined;
   }
 
   /** Why some of these chunks cannot be had now; undefined while they are here, or may yet come. */
   lossOf(range: { first: number; last: number }): Error | undefined {
     if (this.#picker.missingCount === 0 || this.#parts.arePeersExpected()) return undefined;
-    const gone = this.#origin === undefined ? noSource(this.#parts.hash) : this.#origin.givenUp;
+    const gone = this.#originLoss;
     const isLost = (chunk: number): boolean => !this.#picker.holds(chunk) && this.#picker.copiesOf(chunk) === 0;
     return gone !== undefined && this.#parts.chunks.bytesWhere(range, isLost) > 0 ? gone : undefined;
+  }
+
+  /** Why the origin is not asked any more. */
+  get #originLoss(): Error | undefined {
+    if (this.#origin === undefined) return noSource(this.#parts.hash);
+    return this.#origin.givenUp ?? (this.#picker.isUsable(originId) ? undefined : this.#origin.error);
   }
 
   // What it is told, and when it asks.
@@ -120,7 +126,7 @@ export class ChunkSources {
   /** Something is wanted anew: a seed that had been given up is tried again. */
   begin(): void {
     this.#wantedSinceMs = this.#parts.clock.now();
-    this.#origin?.forgive();
+    this.#forgiveOrigin();
     this.updateInterest();
     this.pump();
     this.tickSoon();
@@ -270,8 +276,19 @@ export class ChunkSources {
     this.#parts.onVerified(chunk, bytes);
   }
 
+  #forgiveOrigin(): void {
+    this.#origin?.forgive();
+    if (this.#origin === undefined || this.#picker.isUsable(originId)) return;
+    // Its silences are forgotten, too.
+    this.#picker.remove(originId);
+    this.#picker.add(originId, 'origin');
+  }
+
   #passOver(id: string, chunks: readonly number[]): void {
-    for (const chunk of chunks) this.#cancel(id, chunk);
+    for (const chunk of chunks) {
+      if (id === originId) this.#origin?.passOver(chunk);
+      else this.#cancel(id, chunk);
+    }
     if (!this.#picker.isUsable(id)) this.#links.get(id)?.end('silent');
   }
 

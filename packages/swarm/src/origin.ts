@@ -22,12 +22,18 @@ export interface OriginChunk {
   readonly chunk: number;
 }
 
+interface OriginRequest {
+  readonly abort: AbortController;
+  /** Failures when it began: of requests that fail together, one counts. */
+  readonly failuresBefore: number;
+}
+
 export class Origin {
   readonly #files: RawFiles;
   readonly #manifest: ManifestHash;
   readonly #clock: SwarmClock;
   readonly #onBytes: (index: number, bytes: number) => void;
-  readonly #aborts = new Map<number, AbortController>();
+  readonly #requests = new Map<number, OriginRequest>();
   readonly #rate = new RateMeter();
   #bytes = 0;
   #failures = 0;
@@ -50,12 +56,17 @@ export class Origin {
   }
 
   get isGiving(): boolean {
-    return this.#aborts.size > 0 && this.#rate.bytesPerSecond(this.#clock.now()) > 0;
+    return this.#requests.size > 0 && this.#rate.bytesPerSecond(this.#clock.now()) > 0;
   }
 
   /** Why it is not asked any more. */
   get givenUp(): Error | undefined {
     return this.#failures >= limits.triesMax ? this.#error : undefined;
+  }
+
+  /** Why it last gave nothing. */
+  get error(): Error | undefined {
+    return this.#error;
   }
 
   get mayBeAsked(): boolean {
@@ -70,26 +81,36 @@ export class Origin {
 
   /** @returns the verified chunk; undefined when it was cancelled or did not come, which counts as a failure */
   async fetch(chunk: OriginChunk): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const abort = new AbortController();
-    this.#aborts.set(chunk.index, abort);
+    const request = { abort: new AbortController(), failuresBefore: this.#failures };
+    this.#requests.set(chunk.index, request);
+    const { signal } = request.abort;
     try {
-      const bytes = await this.#read(chunk, abort.signal);
+      const bytes = await this.#read(chunk, signal);
       this.#failures = 0;
       return bytes;
     } catch (error) {
-      if (!abort.signal.aborted) this.#failed(error);
+      if (!signal.aborted) this.#failed(request, error);
       return undefined;
     } finally {
-      this.#aborts.delete(chunk.index);
+      this.#requests.delete(chunk.index);
     }
   }
 
   cancel(index: number): void {
-    this.#aborts.get(index)?.abort(new Error('the chunk is not needed any more'));
+    this.#requests.get(index)?.abort.abort(new Error('the chunk is not needed any more'));
+  }
+
+  /** It was silent for too long: the request ends, and is counted as a failure. */
+  passOver(index: number): void {
+    const request = this.#requests.get(index);
+    if (request === undefined) return;
+    const detail = 'expected bytes, came none for too long; the seed is too slow or gone';
+    this.#failed(request, new SourceError({ failure: 'stalled', path: this.#manifest, transient: true }, detail));
+    this.cancel(index);
   }
 
   stop(): void {
-    for (const index of this.#aborts.keys()) this.cancel(index);
+    for (const index of this.#requests.keys()) this.cancel(index);
   }
 
   async #read({ index, entry, chunk }: OriginChunk, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -106,12 +127,13 @@ export class Origin {
     return bytes;
   }
 
-  #failed(thrown: unknown): void {
+  #failed({ failuresBefore }: OriginRequest, thrown: unknown): void {
     this.#error = asError(thrown);
-    this.#failures = mayHelp(thrown) ? this.#failures + 1 : limits.triesMax;
+    if (!mayHelp(thrown)) this.#failures = limits.triesMax;
+    else if (this.#failures === failuresBefore) this.#failures++;
     // Wrong bytes come from a cache as fast as right ones: they too are asked for more slowly each time.
     const isWrong = thrown instanceof HashMismatchError;
-    const restMs = limits.backoffMs * 2 ** (this.#failures - (isWrong ? 0 : 1));
+    const restMs = limits.backoffMs * 2 ** (Math.max(this.#failures, 1) - (isWrong ? 0 : 1));
     this.#restsUntilMs = this.#clock.now() + Math.min(restMs, limits.backoffMsMax);
   }
 
