@@ -1,10 +1,10 @@
-/** The attacks of `leak` at one cut, each with the share of words that it reads and the time that a word takes. */
+/** The attacks of `leak` at one cut, each with the share of words that it reads and the computing that a word takes. */
 import { argmax } from '@unfed/model';
 import type { LeakModel } from './leak-model.ts';
 import { ProbeTraining } from './leak-probe.ts';
 import { search, type SearchResult } from './leak-search.ts';
 import type { LeakText } from './leak-texts.ts';
-import { timeMs } from './measure.ts';
+import { cpuMs } from './measure.ts';
 
 /** `lens` guesses a position's own token, `lensNext` the token behind it. */
 export type Attack = 'lookUp' | 'lens' | 'lensNext' | 'probe' | 'search';
@@ -12,6 +12,7 @@ export type Attack = 'lookUp' | 'lens' | 'lensNext' | 'probe' | 'search';
 export interface Outcome {
   /** Of all words. */
   readonly recovered: number;
+  /** Of one core. */
   readonly msPerToken: number;
 }
 
@@ -45,9 +46,9 @@ export async function attackCut(
 ): Promise<CutOutcome> {
   const words = wordsIn(texts);
   const measured = async (attack: () => Promise<number>): Promise<Outcome> => {
-    let found = 0;
-    const ms = await timeMs(async () => (found = await attack()));
-    return { recovered: found / words, msPerToken: ms / words };
+    const startMs = cpuMs();
+    const found = await attack();
+    return { recovered: found / words, msPerToken: (cpuMs() - startMs) / words };
   };
   const guessed = (guess: (hidden: Float32Array) => number | Promise<number>, ahead = 0): Promise<Outcome> =>
     measured(async () => {

@@ -7,6 +7,7 @@
 import { highestIndices } from '@unfed/model';
 import type { LeakModel, OpenSpan } from './leak-model.ts';
 import type { LeakText } from './leak-texts.ts';
+import { cpuMs } from './measure.ts';
 
 /** Of the largest value. Kernels differ by 1e-5 and float16 between stages by 5e-4; other tokens by far more. */
 const matchTolerance = 1e-3;
@@ -14,7 +15,7 @@ const matchTolerance = 1e-3;
 export interface SearchResult {
   /** Words found. */
   readonly found: number;
-  /** Positions searched, candidates computed at all of them, and the time that these took. */
+  /** Positions searched, candidates computed at all of them, and what that took of one core. */
   readonly positions: number;
   readonly tries: number;
   readonly triesMs: number;
@@ -44,9 +45,9 @@ export async function search(
       const expected = await model.logits(await after.step(position - 1, model.rowOf(cuts[cut], position - 1)));
       const looks = highestIndices(likeness(seen), vocabulary);
       const candidates = inTurn(looks, highestIndices(expected, vocabulary));
-      const startMs = performance.now();
+      const startMs = cpuMs();
       const { token, tries } = await firstThatFits(model, candidates, { before, position, seen });
-      result.triesMs += performance.now() - startMs;
+      result.triesMs += cpuMs() - startMs;
       result.tries += tries;
       result.positions++;
       if (isWord.has(position) && token === ids[position]) result.found++;

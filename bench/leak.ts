@@ -5,6 +5,7 @@
  * - `lens`, `lensNext`: the final norm and the head, for the same token and for the next;
  * - `probe`: a linear map to the embedding, learnt from other text;
  * - `search`: every candidate through the layers before the cut, with the words before it known, until one fits.
+ * Times are of one core, so that a busy machine counts for little.
  * Texts are `expected`, as the model says them itself, and `unexpected`, sentences that it was never taught.
  *
  * Read this as what a weekend brings, not as a bound. An attacker would do better with a GPU, which tries a whole
@@ -23,6 +24,7 @@ import { InvalidValueError } from '@unfed/protocol';
 import { attackCut, trainProbes, wordsIn, type Attack, type CutOutcome, type Outcome } from './leak-attacks.ts';
 import { LeakModel } from './leak-model.ts';
 import { continued, leakTexts, trainingTexts, unexpectedMessages, type LeakText } from './leak-texts.ts';
+import { cpuMs } from './measure.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 const outsideModel = join(repository, '../shared/models/stories260k');
@@ -118,10 +120,10 @@ type ModelFigures = Readonly<Record<string, unknown>>;
 
 async function attackModel({ model, start, texts }: Subject, { trainTokens }: { trainTokens: number }) {
   const apart = kinds.flatMap((kind) => texts[kind]);
-  const startMs = performance.now();
+  const startMs = cpuMs();
   const training = await trainingTexts(model, { start, tokens: trainTokens, apart });
   const probes = await trainProbes(model, training);
-  const trainMs = performance.now() - startMs;
+  const trainMs = cpuMs() - startMs;
   const outcomes: Record<Kind, CutOutcome[]> = { expected: [], unexpected: [] };
   for (const kind of kinds) {
     for (const [cut, probe] of probes.entries())

@@ -48,3 +48,9 @@ export async function timeMs(work: () => Promise<unknown>): Promise<number> {
   await work();
   return performance.now() - startMs;
 }
+
+/** What this process has computed so far, all its threads together, in milliseconds of one core: waiting does not count. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
