@@ -91,7 +91,7 @@ export const tickMs = 500;
 /** Chunks whose puts are under way, which bounds the bytes in memory. */
 export const putsMax = 8;
 /** While a download is limited, a request asks for so much at once: steps of an answer then wait less. */
-export const limitedRequestBytes = 64 << 10;
+export const limitedRequestBytes = 32 << 10;
 /** A first answer that took longer says how busy the peer is, not how far away. */
 export const rttMsMax = 2_000;
 /** Changes are told at most this often. */
@@ -110,14 +110,14 @@ export const findMs = 2_000;
 export const peakDecay = 0.98;
 
 /** Bytes of one request: chunks are asked for in pieces, since what was asked for cannot be taken back from the line. */
-export const requestBytes = 128 << 10;
+export const requestBytes = 64 << 10;
 /** Requests that one peer has under way at most: half of what it lets wait. */
-export const requestsUnderWayMax = 32;
+export const requestsUnderWayMax = 48;
 /**
  * What one peer has under way: its rate × (round trip + queue), the queue being what may wait in the buffers of a line, and
  * also the time that we, busy, may take to ask for more. At least so much that its line is never without anything to send:
  * after every pause, Chrome's SCTP begins with four packets.
  */
-export const window = { queueMs: 150, bytesMin: 3 * requestBytes };
+export const window = { queueMs: 75, bytesMin: 4 * requestBytes };
 /** The same while a download is limited. */
-export const windowLimited = { queueMs: 10, bytesMin: 0 };
+export const windowLimited = { queueMs: 20, bytesMin: 2 * limitedRequestBytes };

@@ -3,24 +3,23 @@ import * as limits from './limits.ts';
 import { RequestWindow, type Asked } from './request-window.ts';
 
 const pieceBytes = limits.requestBytes;
-const partBytes = limits.partBytesMax;
 
 interface Line {
   readonly links: number;
   /** Of a packet, one way, without waiting. */
   readonly delayMs: number;
   readonly bytesPerMs: number;
+  readonly share: typeof limits.window;
+  readonly requestBytes: number;
 }
 
 interface Part {
   readonly window: RequestWindow;
   readonly asked: Asked;
-  readonly isFirst: boolean;
-  readonly isLast: boolean;
 }
 
 /** Peers that answer at once over one line; what they send waits in its buffer for its turn. Seen in the second half. */
-function fetchOver({ links, delayMs, bytesPerMs }: Line): { use: number; waitMsMax: number } {
+function fetchOver({ links, delayMs, bytesPerMs, share, requestBytes }: Line): { use: number; waitMsMax: number } {
   const windows = Array.from({ length: links }, () => new RequestWindow());
   const arrivals = new Map<number, Part[]>();
   const endMs = 20_000;
@@ -29,23 +28,20 @@ function fetchOver({ links, delayMs, bytesPerMs }: Line): { use: number; waitMsM
   let waitMsMax = 0;
   for (let nowMs = 0; nowMs < endMs; nowMs++) {
     const isSeen = nowMs > endMs / 2;
-    for (const { window, asked, isFirst, isLast } of arrivals.get(nowMs) ?? []) {
-      if (isFirst) window.answered(asked, nowMs);
-      window.came(partBytes);
-      if (isLast) window.done(asked, nowMs);
-      if (isSeen) bytes += partBytes;
+    for (const { window, asked } of arrivals.get(nowMs) ?? []) {
+      window.answered(asked, nowMs);
+      window.came(requestBytes);
+      window.done(asked, nowMs);
+      if (isSeen) bytes += requestBytes;
     }
     for (const window of windows) {
-      while (window.hasRoom(pieceBytes, limits.window)) {
-        const asked = window.asked(pieceBytes, nowMs);
+      while (window.hasRoom(requestBytes, share)) {
+        const asked = window.asked(requestBytes, nowMs);
         const sentMs = Math.max(freeMs, nowMs + delayMs);
         if (isSeen) waitMsMax = Math.max(waitMsMax, sentMs - nowMs - delayMs);
-        freeMs = sentMs + pieceBytes / bytesPerMs;
-        for (let sent = partBytes; sent <= pieceBytes; sent += partBytes) {
-          const dueMs = Math.ceil(sentMs + sent / bytesPerMs + delayMs);
-          const part = { window, asked, isFirst: sent === partBytes, isLast: sent === pieceBytes };
-          arrivals.set(dueMs, [...(arrivals.get(dueMs) ?? []), part]);
-        }
+        freeMs = sentMs + requestBytes / bytesPerMs;
+        const dueMs = Math.ceil(freeMs + delayMs);
+        arrivals.set(dueMs, [...(arrivals.get(dueMs) ?? []), { window, asked }]);
       }
     }
   }
@@ -57,11 +53,19 @@ describe('the window of requests', () => {
 
   it.each(lines)('P10: $links links fill a line of $delayMs ms, and let little wait in it', ({ links, delayMs }) => {
     const bytesPerMs = 5_000;
-    const { use, waitMsMax } = fetchOver({ links, delayMs, bytesPerMs });
+    const [share, requestBytes] = [limits.window, limits.requestBytes];
+    const { use, waitMsMax } = fetchOver({ links, delayMs, bytesPerMs, share, requestBytes });
     expect(use).toBeGreaterThan(0.95);
     // The first answers waited behind the others' first windows: all round trips seem longer by as much.
-    const firstWindowsMs = (links * limits.window.bytesMin) / bytesPerMs;
-    expect(waitMsMax).toBeLessThan(limits.window.queueMs + firstWindowsMs);
+    expect(waitMsMax).toBeLessThan(share.queueMs + (links * share.bytesMin) / bytesPerMs);
+  });
+
+  it.each(lines)('P10: while limited, $links links let less wait in a line of $delayMs ms', ({ links, delayMs }) => {
+    const bytesPerMs = 5_000;
+    const [share, requestBytes] = [limits.windowLimited, limits.limitedRequestBytes];
+    const { use, waitMsMax } = fetchOver({ links, delayMs, bytesPerMs, share, requestBytes });
+    expect(use).toBeGreaterThan(0.1);
+    expect(waitMsMax).toBeLessThan(share.queueMs + (links * share.bytesMin) / bytesPerMs);
   });
 
   it('P10: always lets one piece be under way', () => {
