@@ -71,7 +71,7 @@ async function conversation(route: Route): Promise<number[][]> {
 
 const step = { position: 0, tokens: 1, hidden: rows(1), wants: 'last' } as const;
 
-describe('the circuit route', () => {
+describe('the circuit route (S20 to S22)', () => {
   it.each([1, 2, 3].flatMap((forwarders) => [1, 2, 4].map((stages) => [forwarders, stages] as const)))(
     '%i forwarding hops and %i stages: the same numbers as the direct route',
     async (forwarders, stages) => {
@@ -152,7 +152,7 @@ describe('the circuit route', () => {
   });
 });
 
-describe('a circuit that fails names who to avoid', () => {
+describe('S24: a circuit that fails names who to avoid', () => {
   it('a stage that leaves in the middle of a step', async () => {
     const of = await poolOf(summing(3), 2, { delayMs: 10 });
     const route = await circuit(of);
@@ -234,7 +234,7 @@ describe('a circuit that fails names who to avoid', () => {
   });
 });
 
-describe('resuming (C15)', () => {
+describe('resuming (C15, S23)', () => {
   /** A route over forwarders 0 and 1 that broke between them, and the sessions that it had. */
   async function broken(stages = 2) {
     const of = await poolOf(summing(stages), 3);

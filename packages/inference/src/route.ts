@@ -1,6 +1,6 @@
 /**
  * A route: the stages of one session, in order, as something to send steps into.
- * `direct-route.ts` is one implementation, circuits will be another; nothing above knows which one it has.
+ * `direct-route.ts` and `circuit-route.ts` implement it; nothing above knows which one it has.
  */
 import type { PeerId, Span } from '@unfed/protocol';
 
