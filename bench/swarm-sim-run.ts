@@ -1,11 +1,19 @@
 /**
- * One run of a simulated swarm. What is simulated is the network alone: each uploader's capacity is shared by the chunks
- * that it is sending, and messages take their time. Who asks whom for what, and who lets whom, is the real code's. Left
- * out: download capacity (it is rarely the narrower side of a line) and loss.
+ * One run of a simulated swarm. What is simulated is the network alone; who asks whom for what, who lets whom, and who
+ * asks the origin, is the code of @unfed/swarm that downloads run.
+ *
+ * As in the world: a peer learns of others when their announcements reach it, and its first words at the directory take
+ * as long; it dials a few at a time; messages take their time; a peer that goes says nothing, is noticed seconds later,
+ * and what was sent to it meanwhile is lost; nobody knows its line's rate but by what it sent. Each uploader's capacity
+ * is shared evenly by the chunks that it is sending, one to each neighbour.
+ *
+ * Left out: the download side of lines (rarely the narrower one), loss, failed dials, hashing and disks.
  */
-import { Choker, OriginTurns, peerHash, Picker, RateMeter, slotsFor, swarmLimits } from '@unfed/swarm';
+import { RateMeter, swarmLimits } from '@unfed/swarm';
 import { seededRandom } from '@unfed/testing';
 import { EventQueue } from './event-queue.ts';
+import { SimPeer, type Neighbour } from './swarm-sim-peer.ts';
+import { Uplink, type Flow } from './swarm-sim-uplink.ts';
 
 export interface SwarmRun {
   readonly peers: number;
@@ -17,17 +25,27 @@ export interface SwarmRun {
 }
 
 export interface SwarmOutcome {
-  readonly seconds: number;
+  /** Undefined when some peers can never have everything. */
+  readonly seconds: number | undefined;
   readonly boundSeconds: number;
   readonly originCopies: number;
   readonly lost: number;
+  /** When the origin left, and how many copies the rarest chunk had then; undefined where it stayed. */
+  readonly originLeft: { readonly seconds: number; readonly rarestCopies: number } | undefined;
   readonly peersLeft: number;
-  /** Bytes that came twice, of all. */
+  /** Bytes that came twice or too late, of all. */
   readonly wastedPart: number;
 }
 
 const chunkBytes = 1 << 20;
+/** One way. */
 const delayMs = 50;
+/** From the first word of a peer to everybody's directory, and for one that goes. */
+const announceMs = 1000;
+/** A link through the relay to a direct one. */
+const dialMs = 1000;
+/** Until the neighbours of a peer that is gone notice. */
+const goneMs = 3000;
 const originBytesPerMs = 12_500;
 /** Upload rates in bytes a ms: 40, 10, 5 and 1 Mbit/s, and how many have each. */
 const rates = [
@@ -50,135 +68,25 @@ export function runSwarm(run: SwarmRun): SwarmOutcome {
   return new Simulation(run).run();
 }
 
-interface Flow {
-  readonly to: SimPeer;
-  readonly chunk: number;
-  leftBytes: number;
-}
-
-/** Capacity shared evenly by what is being sent. */
-class Uplink {
-  readonly flows: Flow[] = [];
-  sentBytes = 0;
-  readonly #source: string;
-  readonly #bytesPerMs: number;
-  readonly #queue: EventQueue;
-  readonly #onSent: (flow: Flow) => void;
-  #settledMs = 0;
-  #version = 0;
-
-  constructor(
-    { source, bytesPerMs, queue }: { source: string; bytesPerMs: number; queue: EventQueue },
-    onSent: (flow: Flow) => void,
-  ) {
-    this.#source = source;
-    this.#bytesPerMs = bytesPerMs;
-    this.#queue = queue;
-    this.#onSent = onSent;
-  }
-
-  start(flow: Flow): void {
-    this.#settle();
-    this.flows.push(flow);
-    this.#plan();
-  }
-
-  stop(matches: (flow: Flow) => boolean): Flow[] {
-    this.#settle();
-    const stopped = this.flows.filter(matches);
-    for (const flow of stopped) this.flows.splice(this.flows.indexOf(flow), 1);
-    if (stopped.length > 0) this.#plan();
-    return stopped;
-  }
-
-  #settle(): void {
-    const nowMs = this.#queue.nowMs;
-    const each = ((nowMs - this.#settledMs) * this.#bytesPerMs) / Math.max(1, this.flows.length);
-    for (const flow of this.flows) {
-      const sent = Math.min(each, flow.leftBytes);
-      flow.leftBytes -= sent;
-      this.sentBytes += sent;
-      // Parts of a chunk arrive all the while; the remainder of a byte comes with the end.
-      if (sent >= 1) flow.to.picker.progress(this.#source, { chunk: flow.chunk, bytes: Math.floor(sent), nowMs });
-    }
-    this.#settledMs = nowMs;
-  }
-
-  #plan(): void {
-    const version = ++this.#version;
-    if (this.flows.length === 0) return;
-    const leastBytes = Math.min(...this.flows.map(({ leftBytes }) => leftBytes));
-    this.#queue.after((leastBytes * this.flows.length) / this.#bytesPerMs, () => {
-      if (version !== this.#version) return;
-      this.#settle();
-      const sent = this.flows.filter(({ leftBytes }) => leftBytes < 1);
-      for (const flow of sent) this.flows.splice(this.flows.indexOf(flow), 1);
-      this.#plan();
-      for (const flow of sent) this.#onSent(flow);
-    });
-  }
-}
-
-interface Neighbour {
-  readonly peer: SimPeer;
-  readonly given: RateMeter;
-  readonly taken: RateMeter;
-  /** What it asked of us and we have not begun to send. */
-  readonly waiting: number[];
-  /** We let it download. */
-  unchoked: boolean;
-}
-
-class SimPeer {
-  readonly id: string;
-  readonly hash: number;
-  readonly bytesPerMs: number;
-  readonly picker: Picker;
-  readonly choker: Choker;
-  readonly uplink: Uplink;
-  readonly neighbours = new Map<string, Neighbour>();
-  doneMs: number | undefined;
-  /** Somebody wants what it holds. */
-  hasTakers = false;
-  present = false;
-  rechoking = false;
-
-  constructor(number: number, bytesPerMs: number, { random, sim }: { random: () => number; sim: Simulation }) {
-    this.id = `peer ${number}`;
-    this.hash = peerHash(this.id);
-    this.bytesPerMs = bytesPerMs;
-    this.choker = new Choker({ random });
-    this.uplink = new Uplink({ source: this.id, bytesPerMs, queue: sim.queue }, (flow) => sim.sent(this, flow));
-    const turns = new OriginTurns(
-      this.hash,
-      () => sim.hashes,
-      () => this.hasTakers,
-    );
-    this.picker = new Picker({
-      chunks: sim.chunks,
-      random,
-      originTurn: (chunk, need, nowMs) => turns.order(chunk, need, nowMs),
-    });
-  }
-}
-
 class Simulation {
-  readonly queue = new EventQueue();
-  readonly chunks: number;
+  readonly #queue = new EventQueue();
   readonly #run: SwarmRun;
   readonly #random: () => number;
   readonly #present: SimPeer[] = [];
-  /** Numbers of all who are announced. */
-  hashes: readonly number[] = [];
+  /** Those that everybody knows of, and their numbers. */
+  readonly #announced: SimPeer[] = [];
+  #hashes: readonly number[] = [];
+  /** Of each chunk, at present peers. */
   readonly #copies: Uint32Array;
-  readonly #origin: Uplink;
-  #originIsHere = true;
+  readonly #origin: Uplink<SimPeer>;
+  #originLeft: SwarmOutcome['originLeft'];
   #originAskedMs = 0;
   #lost = 0;
   #finished = 0;
   #toFinish: number;
   #lastDoneMs = 0;
   #capacityBytes = 0;
+  #capacityBytesPerMs = 0;
   #capacityAtMs = 0;
   #boundMs: number | undefined;
   #wastedBytes = 0;
@@ -187,11 +95,14 @@ class Simulation {
 
   constructor(run: SwarmRun) {
     this.#run = run;
-    this.chunks = run.chunks;
     this.#random = seededRandom(run.seed);
     this.#copies = new Uint32Array(run.chunks);
-    const origin = { source: 'origin', bytesPerMs: originBytesPerMs, queue: this.queue };
-    this.#origin = new Uplink(origin, (flow) => this.sent(undefined, flow));
+    this.#origin = new Uplink<SimPeer>({
+      bytesPerMs: originBytesPerMs,
+      queue: this.#queue,
+      onBytes: ({ to, chunk }, bytes) => to.take('origin', chunk, { bytes, nowMs: this.#queue.nowMs }),
+      onSent: (flow) => this.#sent(undefined, flow),
+    });
     this.#toFinish = run.peers;
   }
 
@@ -199,13 +110,14 @@ class Simulation {
     const { peers, chunks, originLeavesAtCopies } = this.#run;
     for (let number = 0; number < peers; number++) this.#plan(number);
     if (Number.isFinite(originLeavesAtCopies)) this.#watchOrigin();
-    while (this.#finished < this.#toFinish && this.queue.nowMs < patienceMs && this.queue.step());
-    const done = this.#finished === this.#toFinish;
+    while (this.#finished < this.#toFinish && this.#queue.nowMs < patienceMs && this.#queue.step());
+    this.#origin.settle();
     return {
-      seconds: done ? this.#lastDoneMs / 1000 : Infinity,
+      seconds: this.#finished === this.#toFinish ? this.#lastDoneMs / 1000 : undefined,
       boundSeconds: this.#bound() / 1000,
       originCopies: this.#origin.sentBytes / chunkBytes / chunks,
       lost: this.#lost,
+      originLeft: this.#originLeft,
       peersLeft: this.#left,
       wastedPart: this.#wastedBytes / Math.max(1, this.#receivedBytes),
     };
@@ -213,264 +125,331 @@ class Simulation {
 
   /** What the peers' capacities, all of them used while they were there, would have taken at least. */
   #bound(): number {
-    this.#countCapacity();
-    return this.#boundMs ?? this.queue.nowMs;
+    this.#countCapacity(0);
+    return this.#boundMs ?? this.#queue.nowMs;
   }
 
-  #countCapacity(): void {
-    const nowMs = this.queue.nowMs;
-    const bytesPerMs = this.#present.reduce((sum, peer) => sum + peer.bytesPerMs, 0);
-    const neededBytes = (this.#toFinish - originCopiesAllowed) * this.chunks * chunkBytes;
+  #countCapacity(change: number): void {
+    const { nowMs } = this.#queue;
+    const neededBytes = (this.#toFinish - originCopiesAllowed) * this.#run.chunks * chunkBytes;
     const before = this.#capacityBytes;
-    this.#capacityBytes += (nowMs - this.#capacityAtMs) * bytesPerMs;
+    this.#capacityBytes += (nowMs - this.#capacityAtMs) * this.#capacityBytesPerMs;
     if (this.#boundMs === undefined && this.#capacityBytes >= neededBytes) {
-      this.#boundMs = this.#capacityAtMs + (neededBytes - before) / bytesPerMs;
+      this.#boundMs = this.#capacityAtMs + (neededBytes - before) / this.#capacityBytesPerMs;
     }
     this.#capacityAtMs = nowMs;
+    this.#capacityBytesPerMs += change;
   }
+
+  // Coming and going.
 
   #plan(number: number): void {
     const random = seededRandom(this.#run.seed * 100_003 + number);
     let draw = random();
     const rate = rates.find(({ part }) => (draw -= part) < 0) ?? rates[rates.length - 1];
-    const peer = new SimPeer(number, rate?.bytesPerMs ?? 0, { random, sim: this });
+    const peer = new SimPeer({
+      number,
+      chunks: this.#run.chunks,
+      bytesPerMs: rate?.bytesPerMs ?? 0,
+      queue: this.#queue,
+      random,
+      announced: () => this.#hashes,
+      onMoreSlots: (uploader) => this.#rechokeSoon(uploader),
+      onSent: (uploader, flow) => this.#sent(uploader, flow),
+    });
     const joinMs = random() * arrivalMs;
-    this.queue.after(joinMs, () => this.#join(peer));
+    this.#queue.after(joinMs, () => this.#join(peer));
     if (random() >= quitterPart) return;
     this.#toFinish--;
-    this.queue.after(joinMs + random() * quitAfterMsMax, () => this.#leave(peer));
+    this.#queue.after(joinMs + random() * quitAfterMsMax, () => this.#leave(peer));
   }
 
   #join(peer: SimPeer): void {
-    this.#countCapacity();
+    this.#countCapacity(peer.bytesPerMs);
     peer.present = true;
+    peer.joinedMs = this.#queue.nowMs;
     this.#present.push(peer);
-    this.hashes = this.#present.map(({ hash }) => hash);
-    for (let chunk = 0; chunk < this.chunks; chunk++) peer.picker.want(chunk, 0);
-    if (this.#originIsHere) peer.picker.add('origin', 'origin');
-    const tick = (): void => {
+    for (let chunk = 0; chunk < this.#run.chunks; chunk++) peer.picker.want(chunk, 0);
+    if (this.#originLeft === undefined) peer.picker.add('origin', 'origin');
+    this.#queue.after(announceMs, () => {
       if (!peer.present) return;
-      this.#meet(peer);
-      this.#rechoke(peer, true);
-      this.queue.after(swarmLimits.rechokeMs, tick);
-    };
-    tick();
-    const askOrigin = (): void => {
-      if (!peer.present || peer.doneMs !== undefined) return;
-      this.#askOrigin(peer);
-      this.queue.after(1000, askOrigin);
-    };
-    askOrigin();
+      this.#announced.push(peer);
+      this.#hashes = this.#announced.map(({ hash }) => hash);
+    });
+    this.#every(swarmLimits.rechokeMs, peer, () => this.#rechoke(peer, true));
+    this.#every(swarmLimits.rumourMs, peer, () => this.#passOn(peer));
+    this.#every(swarmLimits.tickMs, peer, () => this.#pump(peer));
+    this.#every(swarmLimits.findMs, peer, () => this.#find(peer));
   }
 
-  #meet(peer: SimPeer): void {
-    const wanted = swarmLimits.neighboursDialledMax;
-    for (let tries = 0; peer.neighbours.size < wanted && tries < 3 * wanted; tries++) {
-      const other = this.#present[Math.floor(this.#random() * this.#present.length)];
+  /** Now and as long as the peer is there. */
+  #every(ms: number, peer: SimPeer, run: () => void): void {
+    if (!peer.present) return;
+    run();
+    this.#queue.after(ms, () => this.#every(ms, peer, run));
+  }
+
+  #find(peer: SimPeer): void {
+    if (peer.isDone) return;
+    for (let tries = 0; tries < 3 * swarmLimits.neighboursDialledMax; tries++) {
+      const links = peer.neighbours.size + peer.dialling.size;
+      if (links >= swarmLimits.neighboursDialledMax || peer.dialling.size >= swarmLimits.dialsMax) return;
+      const other = this.#announced[Math.floor(this.#random() * this.#announced.length)];
       if (other === undefined || other === peer || peer.neighbours.has(other.id)) continue;
-      if (other.neighbours.size >= swarmLimits.neighboursMax) continue;
-      for (const [one, two] of [[peer, other] as const, [other, peer] as const]) {
-        one.neighbours.set(two.id, {
-          peer: two,
-          given: new RateMeter(),
-          taken: new RateMeter(),
-          waiting: [],
-          unchoked: false,
-        });
-        one.picker.add(two.id, 'peer');
-        for (let chunk = 0; chunk < this.chunks; chunk++)
-          if (two.picker.holds(chunk)) one.picker.gain(two.id, chunk, this.queue.nowMs);
-      }
-      this.#rechokeSoon(other);
+      if (peer.dialling.has(other) || other.neighbours.size >= swarmLimits.exchangesMax) continue;
+      peer.dialling.add(other);
+      this.#queue.after(dialMs, () => {
+        peer.dialling.delete(other);
+        this.#meet(peer, other);
+        this.#find(peer);
+      });
     }
+  }
+
+  #meet(peer: SimPeer, other: SimPeer): void {
+    if (!peer.present || !other.present || peer.neighbours.has(other.id)) return;
+    for (const [one, two] of [[peer, other] as const, [other, peer] as const]) {
+      one.neighbours.set(two.id, {
+        peer: two,
+        given: new RateMeter(),
+        taken: new RateMeter(),
+        waiting: [],
+        unchoked: false,
+        weWant: false,
+        theyWant: false,
+      });
+      one.picker.add(two.id, 'peer');
+      for (let chunk = 0; chunk < this.#run.chunks; chunk++)
+        if (two.picker.holds(chunk)) one.picker.gain(two.id, chunk, this.#queue.nowMs);
+      one.picker.hear(two.picker.rumours(), this.#queue.nowMs);
+    }
+    this.#sayInterest(peer, other);
+    this.#sayInterest(other, peer);
   }
 
   #leave(peer: SimPeer): void {
     if (!peer.present) return;
-    this.#countCapacity();
+    this.#countCapacity(-peer.bytesPerMs);
     peer.present = false;
-    if (peer.doneMs === undefined) this.#left++;
+    if (!peer.isDone) this.#left++;
     this.#present.splice(this.#present.indexOf(peer), 1);
-    this.hashes = this.#present.map(({ hash }) => hash);
-    peer.uplink.stop(() => true);
+    for (const { leftBytes } of peer.uplink.stop(() => true)) this.#wastedBytes += chunkBytes - leftBytes;
     this.#origin.stop(({ to }) => to === peer);
-    for (const { peer: other } of peer.neighbours.values()) {
-      other.neighbours.delete(peer.id);
-      other.picker.remove(peer.id);
-      other.uplink.stop(({ to }) => to === peer);
-      for (const { peer: uploader } of other.neighbours.values()) this.#ask(other, uploader);
-      this.#rechokeSoon(other);
-    }
-    peer.neighbours.clear();
-    for (let chunk = 0; chunk < this.chunks; chunk++) {
+    for (let chunk = 0; chunk < this.#run.chunks; chunk++) {
       if (peer.picker.holds(chunk)) this.#copies[chunk] = (this.#copies[chunk] ?? 0) - 1;
     }
     this.#countLost();
+    this.#queue.after(announceMs, () => {
+      const place = this.#announced.indexOf(peer);
+      if (place < 0) return;
+      this.#announced.splice(place, 1);
+      this.#hashes = this.#announced.map(({ hash }) => hash);
+    });
+    this.#queue.after(goneMs, () => {
+      for (const { peer: other } of peer.neighbours.values()) {
+        other.neighbours.delete(peer.id);
+        other.picker.remove(peer.id);
+        other.uplink.stop(({ to }) => to === peer);
+        this.#rechokeSoon(other);
+        this.#pump(other);
+      }
+      peer.neighbours.clear();
+    });
   }
+
+  #finish(peer: SimPeer): void {
+    peer.isDone = true;
+    this.#finished++;
+    this.#lastDoneMs = this.#queue.nowMs;
+    this.#queue.after(-Math.log(1 - this.#random()) * lingerMs, () => this.#leave(peer));
+  }
+
+  // The origin.
 
   /** It also goes when every chunk is somewhere and nobody has asked for a while: then 1.5 copies are never sent. */
   #watchOrigin(): void {
-    this.queue.after(1000, () => {
-      const isIdle = this.#origin.flows.length === 0 && this.queue.nowMs - this.#originAskedMs > originIdleMs;
+    this.#queue.after(1000, () => {
+      const isIdle = this.#origin.flows.length === 0 && this.#queue.nowMs - this.#originAskedMs > originIdleMs;
       if (isIdle && this.#copies.every((copies) => copies > 0)) this.#originLeaves();
-      else if (this.#originIsHere) this.#watchOrigin();
+      else if (this.#originLeft === undefined) this.#watchOrigin();
     });
   }
 
   #originLeaves(): void {
-    if (!this.#originIsHere) return;
-    this.#countCapacity();
-    this.#originIsHere = false;
+    if (this.#originLeft !== undefined) return;
+    this.#originLeft = { seconds: this.#queue.nowMs / 1000, rarestCopies: Math.min(...this.#copies) };
     for (const { to, chunk } of this.#origin.stop(() => true)) to.picker.fail('origin', chunk);
     for (const peer of this.#present) peer.picker.remove('origin');
     this.#countLost();
   }
 
   #countLost(): void {
-    if (this.#originIsHere) return;
-    const lost = this.#copies.reduce((count, copies) => count + (copies === 0 ? 1 : 0), 0);
-    this.#lost = Math.max(this.#lost, lost);
+    if (this.#originLeft === undefined) return;
+    this.#lost = Math.max(this.#lost, this.#copies.filter((copies) => copies === 0).length);
+  }
+
+  /** What was heard lately of chunks that exist is told to the neighbours. */
+  #passOn(peer: SimPeer): void {
+    const news = peer.picker.takeRumours();
+    if (news.length === 0) return;
+    this.#queue.after(delayMs, () => {
+      for (const { peer: other } of peer.neighbours.values()) other.picker.hear(news, this.#queue.nowMs);
+    });
   }
 
   #askOrigin(peer: SimPeer): void {
-    if (!this.#originIsHere) return;
-    for (const chunk of peer.picker.next('origin', this.queue.nowMs)) {
-      this.#originAskedMs = this.queue.nowMs;
-      this.queue.after(delayMs, () => {
-        const isAsked = peer.present && this.#originIsHere && peer.picker.askedOf('origin').includes(chunk);
-        if (isAsked) this.#origin.start({ to: peer, chunk, leftBytes: chunkBytes });
+    if (this.#originLeft !== undefined || peer.isDone) return;
+    const { nowMs } = this.#queue;
+    const knowsMore = this.#announced.length - 1 > peer.neighbours.size;
+    if (knowsMore && nowMs - peer.joinedMs < swarmLimits.originGraceMs) return;
+    for (const chunk of peer.picker.next('origin', nowMs)) {
+      this.#originAskedMs = nowMs;
+      this.#queue.after(delayMs, () => {
+        if (!peer.present || this.#originLeft !== undefined) return;
+        if (!peer.picker.askedOf('origin').includes(chunk)) return;
+        this.#origin.start({ to: peer, chunk, leftBytes: chunkBytes });
       });
     }
   }
 
+  // Asking and sending.
+
+  #pump(peer: SimPeer): void {
+    peer.uplink.settle();
+    if (!peer.present || peer.isDone) return;
+    for (const { peer: uploader } of peer.neighbours.values()) this.#ask(peer, uploader);
+    this.#askOrigin(peer);
+  }
+
   /** `peer` asks `uploader` for what its picker says. */
   #ask(peer: SimPeer, uploader: SimPeer): void {
-    const chunks = peer.picker.next(uploader.id, this.queue.nowMs);
+    const chunks = peer.picker.next(uploader.id, this.#queue.nowMs);
     if (chunks.length === 0) return;
-    this.queue.after(delayMs, () => {
+    this.#queue.after(delayMs, () => {
       const neighbour = uploader.neighbours.get(peer.id);
-      if (neighbour === undefined) return;
+      if (neighbour === undefined || !uploader.present) return;
+      if (!neighbour.unchoked) return this.#refuse(uploader, peer, chunks);
       const asked = peer.picker.askedOf(uploader.id);
       neighbour.waiting.push(...chunks.filter((chunk) => asked.includes(chunk)));
-      if (neighbour.unchoked) this.#serve(uploader, neighbour);
-      else this.#refuse(uploader, neighbour);
+      uploader.serve(neighbour, chunkBytes);
     });
   }
 
-  #refuse(uploader: SimPeer, neighbour: Neighbour): void {
-    for (const chunk of neighbour.waiting.splice(0)) neighbour.peer.picker.fail(uploader.id, chunk);
+  #refuse(uploader: SimPeer, peer: SimPeer, chunks: readonly number[]): void {
+    if (chunks.length === 0) return;
+    this.#queue.after(delayMs, () => {
+      for (const chunk of chunks) peer.picker.fail(uploader.id, chunk);
+      this.#pump(peer);
+    });
   }
 
-  /** One chunk at a time to each. */
-  #serve(uploader: SimPeer, neighbour: Neighbour): void {
-    if (uploader.uplink.flows.some(({ to }) => to === neighbour.peer)) return;
-    const chunk = neighbour.waiting.shift();
-    if (chunk !== undefined) uploader.uplink.start({ to: neighbour.peer, chunk, leftBytes: chunkBytes });
-  }
-
-  sent(uploader: SimPeer | undefined, { to, chunk }: Flow): void {
+  #sent(uploader: SimPeer | undefined, { to, chunk }: Flow<SimPeer>): void {
     if (uploader === undefined) {
-      const leavesAt = this.#run.originLeavesAtCopies * this.chunks * chunkBytes;
+      const leavesAt = this.#run.originLeavesAtCopies * this.#run.chunks * chunkBytes;
       if (this.#origin.sentBytes >= leavesAt) this.#originLeaves();
     } else {
       const neighbour = uploader.neighbours.get(to.id);
-      neighbour?.taken.add(chunkBytes, this.queue.nowMs);
-      if (neighbour !== undefined) this.#serve(uploader, neighbour);
+      if (neighbour !== undefined) uploader.serve(neighbour, chunkBytes);
+      if (neighbour?.unchoked === false) this.#rechokeSoon(uploader);
     }
-    this.queue.after(delayMs, () => this.#arrive(to, uploader, chunk));
+    this.#queue.after(delayMs, () => this.#arrive(to, uploader, chunk));
   }
 
   #arrive(peer: SimPeer, uploader: SimPeer | undefined, chunk: number): void {
-    if (!peer.present) return;
-    const nowMs = this.queue.nowMs;
-    const from = uploader?.id ?? 'origin';
     this.#receivedBytes += chunkBytes;
-    if (peer.picker.holds(chunk)) {
+    if (!peer.present || peer.picker.holds(chunk)) {
       this.#wastedBytes += chunkBytes;
       return;
     }
-    peer.picker.progress(from, { chunk, bytes: chunkBytes, nowMs });
-    if (uploader !== undefined) peer.neighbours.get(from)?.given.add(chunkBytes, nowMs);
+    const from = uploader?.id ?? 'origin';
+    // What was rounded away before.
+    peer.picker.progress(from, { chunk, bytes: chunkBytes, nowMs: this.#queue.nowMs });
     for (const other of peer.picker.hold(chunk)) if (other !== from) this.#cancel(peer, other, chunk);
     this.#copies[chunk] = (this.#copies[chunk] ?? 0) + 1;
-    if (peer.picker.missingCount === 0) this.#done(peer);
+    if (peer.picker.missingCount === 0) this.#finish(peer);
+    for (const { peer: other, weWant } of peer.neighbours.values()) if (weWant) this.#sayInterest(peer, other);
     if (uploader !== undefined) this.#ask(peer, uploader);
     else this.#askOrigin(peer);
-    this.queue.after(delayMs, () => this.#announce(peer, chunk));
+    this.#queue.after(delayMs, () => this.#announce(peer, chunk));
   }
 
   #cancel(peer: SimPeer, from: string, chunk: number): void {
-    const uploader = peer.neighbours.get(from)?.peer;
-    const uplink = from === 'origin' ? this.#origin : uploader?.uplink;
-    for (const { leftBytes } of uplink?.stop((flow) => flow.to === peer && flow.chunk === chunk) ?? []) {
-      this.#wastedBytes += chunkBytes - leftBytes;
-    }
-    const neighbour = uploader?.neighbours.get(peer.id);
-    if (uploader === undefined || neighbour === undefined) return;
-    const place = neighbour.waiting.indexOf(chunk);
-    if (place >= 0) neighbour.waiting.splice(place, 1);
-    this.#serve(uploader, neighbour);
-  }
-
-  #done(peer: SimPeer): void {
-    peer.doneMs = this.queue.nowMs;
-    this.#finished++;
-    this.#lastDoneMs = this.queue.nowMs;
-    this.queue.after(-Math.log(1 - this.#random()) * lingerMs, () => this.#leave(peer));
+    this.#queue.after(delayMs, () => {
+      const uploader = peer.neighbours.get(from)?.peer;
+      const uplink = from === 'origin' ? this.#origin : uploader?.uplink;
+      for (const { leftBytes } of uplink?.stop((flow) => flow.to === peer && flow.chunk === chunk) ?? []) {
+        this.#receivedBytes += chunkBytes - leftBytes;
+        this.#wastedBytes += chunkBytes - leftBytes;
+      }
+      const neighbour = uploader?.neighbours.get(peer.id);
+      if (uploader === undefined || neighbour === undefined) return;
+      const place = neighbour.waiting.indexOf(chunk);
+      if (place >= 0) neighbour.waiting.splice(place, 1);
+      uploader.serve(neighbour, chunkBytes);
+    });
   }
 
   /** The neighbours hear of a new chunk. */
   #announce(peer: SimPeer, chunk: number): void {
     if (!peer.present) return;
     for (const { peer: other, unchoked } of peer.neighbours.values()) {
-      const wasInteresting = other.picker.isInteresting(peer.id);
-      other.picker.gain(peer.id, chunk, this.queue.nowMs);
+      other.picker.gain(peer.id, chunk, this.#queue.nowMs);
       if (unchoked) this.#ask(other, peer);
-      else if (!wasInteresting && other.picker.isInteresting(peer.id)) this.#rechokeSoon(peer);
-    }
-    // Those that have nothing for us any more learn so, and let others download instead.
-    for (const { peer: other } of peer.neighbours.values()) {
-      if (other.neighbours.get(peer.id)?.unchoked === true && !peer.picker.isInteresting(other.id)) {
-        this.#rechokeSoon(other);
-      }
+      this.#sayInterest(other, peer);
     }
   }
 
+  // Who may download.
+
+  /** `peer` tells `other` whether it wants something of it, when that has changed. */
+  #sayInterest(peer: SimPeer, other: SimPeer): void {
+    const ours = peer.neighbours.get(other.id);
+    const wants = peer.picker.isInteresting(other.id);
+    if (ours === undefined || ours.weWant === wants) return;
+    ours.weWant = wants;
+    this.#queue.after(delayMs, () => {
+      const theirs = other.neighbours.get(peer.id);
+      if (theirs === undefined) return;
+      theirs.theyWant = wants;
+      this.#rechokeSoon(other);
+    });
+  }
+
   #rechokeSoon(peer: SimPeer): void {
-    if (peer.rechoking) return;
-    peer.rechoking = true;
-    this.queue.after(swarmLimits.tickMs, () => {
-      peer.rechoking = false;
+    if (peer.isRechoking) return;
+    peer.isRechoking = true;
+    this.#queue.after(swarmLimits.rechokeSoonMs, () => {
+      peer.isRechoking = false;
       if (peer.present) this.#rechoke(peer, false);
     });
   }
 
   #rechoke(peer: SimPeer, turns: boolean): void {
-    const nowMs = this.queue.nowMs;
+    const { nowMs } = this.#queue;
+    peer.uplink.settle();
     const peers = [...peer.neighbours.values()].map((neighbour) => ({
       id: neighbour.peer.id,
-      interested: neighbour.peer.picker.isInteresting(peer.id),
+      interested: neighbour.theyWant,
       givenBytesPerSecond: neighbour.given.bytesPerSecond(nowMs),
       takenBytesPerSecond: neighbour.taken.bytesPerSecond(nowMs),
+      isSending: peer.uplink.flows.some(({ to }) => to === neighbour.peer),
     }));
-    peer.hasTakers = peers.some(({ interested }) => interested);
-    const chosen = peer.choker.choose(peers, {
-      complete: peer.picker.missingCount === 0,
-      turns,
-      slots: slotsFor(peer.bytesPerMs * 1000),
+    const slots = peer.slots.give(Infinity, turns);
+    const chosen = peer.choker.choose(peers, { complete: peer.isDone, turns, slots });
+    for (const neighbour of peer.neighbours.values())
+      this.#serveOrChoke(peer, neighbour, chosen.has(neighbour.peer.id));
+  }
+
+  #serveOrChoke(peer: SimPeer, neighbour: Neighbour, unchoked: boolean): void {
+    if (unchoked === neighbour.unchoked) return;
+    neighbour.unchoked = unchoked;
+    const { peer: other } = neighbour;
+    if (!unchoked) this.#refuse(peer, other, neighbour.waiting.splice(0));
+    this.#queue.after(delayMs, () => {
+      if (neighbour.unchoked !== unchoked) return;
+      if (unchoked) other.picker.unchoke(peer.id);
+      else other.picker.choke(peer.id);
+      if (unchoked) this.#ask(other, peer);
     });
-    for (const neighbour of peer.neighbours.values()) {
-      const { peer: other } = neighbour;
-      const unchoked = chosen.has(other.id);
-      if (unchoked === neighbour.unchoked) continue;
-      neighbour.unchoked = unchoked;
-      if (unchoked) {
-        other.picker.unchoke(peer.id);
-        this.#ask(other, peer);
-      } else {
-        other.picker.choke(peer.id);
-        this.#refuse(peer, neighbour);
-      }
-    }
   }
 }

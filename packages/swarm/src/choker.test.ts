@@ -1,7 +1,7 @@
 import { seededRandom } from '@unfed/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Choker, type ChokerPeer } from './choker.ts';
+import { Choker, slotsFor, UploadSlots, type ChokerPeer } from './choker.ts';
 import * as limits from './limits.ts';
 
 const slots = limits.uploadSlotsRegular + limits.uploadSlotsOptimistic;
@@ -79,5 +79,40 @@ describe('choker', () => {
       const more = [...peers, peer('late')];
       expect(choker.choose(more, { complete: false, turns: false })).toEqual(before);
     }
+  });
+
+  it('K4: between rounds, of peers that gave as little the same ones stay in', () => {
+    const choker = new Choker({ random: seededRandom(7) });
+    const peers = many(30);
+    const before = choker.choose(peers, { complete: false });
+    for (let i = 0; i < 50; i++) expect(choker.choose(peers, { complete: false, turns: false })).toEqual(before);
+  });
+
+  it('K6: whoever is still sent a chunk takes a slot, until that is there', () => {
+    const choker = new Choker({ random: seededRandom(7) });
+    const peers = many(30);
+    const before = choker.choose(peers, { complete: false });
+    // All who were let in want nothing any more, but for the chunk that each is being sent.
+    const rest = peers.filter(({ id }) => !before.has(id));
+    const leaving = [...before].map((id) => ({ ...peer(id, { interested: false }), isSending: true }));
+    expect(choker.choose([...rest, ...leaving], { complete: false, turns: false }).size).toBe(0);
+    const [done, ...others] = leaving;
+    const after = choker.choose([...rest, { ...done, isSending: false }, ...others], { complete: false, turns: false });
+    expect(after.size).toBe(1);
+  });
+
+  it('K1: a line of which nothing is known lets in one; then as many as it can serve well', () => {
+    const slots = new UploadSlots();
+    const cap = Infinity;
+    expect(slots.give(cap, true)).toBe(0);
+    const forTwo = 3 * limits.uploadSlotBytesPerSecond;
+    expect(slots.see(forTwo, cap)).toBe(true);
+    expect(slots.give(cap, false)).toBe(2);
+    expect(slots.see(forTwo, cap)).toBe(false);
+    expect(slots.give(limits.uploadSlotBytesPerSecond, false)).toBe(0);
+    // What was seen once counts less with every round.
+    for (let round = 0; round < 100; round++) slots.give(cap, true);
+    expect(slots.give(cap, false)).toBe(0);
+    expect([0, 1e6, Infinity].map(slotsFor)).toEqual([0, 4, 4]);
   });
 });

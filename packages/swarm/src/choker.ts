@@ -13,6 +13,8 @@ export interface ChokerPeer {
   readonly givenBytesPerSecond: number;
   /** What it took from us lately. */
   readonly takenBytesPerSecond: number;
+  /** A chunk is on its way to it, whether it may have more or not. */
+  readonly isSending?: boolean;
 }
 
 export interface ChokerOptions {
@@ -34,13 +36,45 @@ export interface ChokerRound {
 /** How many peers a line of this measured rate can serve at a speed that is of use to them. */
 export function slotsFor(bytesPerSecond: number): number {
   const slots = Math.floor(bytesPerSecond / limits.uploadSlotBytesPerSecond) - limits.uploadSlotsOptimistic;
-  return Math.min(Math.max(slots, 1), limits.uploadSlotsRegular);
+  return Math.min(Math.max(slots, 0), limits.uploadSlotsRegular);
+}
+
+/** How many regular slots a line is good for, by what it was seen to carry lately: none before anything was sent. */
+export class UploadSlots {
+  #peakBytesPerSecond = 0;
+  #given = 0;
+
+  /** The fastest that was seen lately. */
+  get peakBytesPerSecond(): number {
+    return this.#peakBytesPerSecond;
+  }
+
+  /**
+   * To be called with what was sent lately, to all peers together.
+   * @param capBytesPerSecond what may be sent @returns whether there are more slots than were last given
+   */
+  see(bytesPerSecond: number, capBytesPerSecond: number): boolean {
+    this.#peakBytesPerSecond = Math.max(bytesPerSecond, this.#peakBytesPerSecond);
+    return this.#count(capBytesPerSecond) > this.#given;
+  }
+
+  /** @param isRound one of the regular ones: what was seen counts less from then on */
+  give(capBytesPerSecond: number, isRound: boolean): number {
+    this.#given = this.#count(capBytesPerSecond);
+    if (isRound) this.#peakBytesPerSecond *= limits.peakDecay;
+    return this.#given;
+  }
+
+  #count(capBytesPerSecond: number): number {
+    return slotsFor(Math.min(this.#peakBytesPerSecond, capBytesPerSecond));
+  }
 }
 
 export class Choker {
   readonly #slotsRegular: number;
   readonly #slotsOptimistic: number;
   readonly #random: () => number;
+  #regular: readonly string[] = [];
   #optimistic: readonly string[] = [];
   #roundsLeft = 0;
 
@@ -54,27 +88,42 @@ export class Choker {
    * One round; also to be called when a peer comes, goes, or changes its interest.
    * @returns the peers that may download
    */
-  choose(peers: readonly ChokerPeer[], { complete, turns = true, slots }: ChokerRound): Set<string> {
-    const slotsRegular = Math.min(slots ?? this.#slotsRegular, this.#slotsRegular);
-    const interested = peers.filter((peer) => peer.interested);
+  choose(peers: readonly ChokerPeer[], round: ChokerRound): Set<string> {
+    const slotsRegular = Math.min(round.slots ?? this.#slotsRegular, this.#slotsRegular);
+    // Who is still being sent a chunk has a slot until that is there: lines are shared by few.
+    const inSlots = new Set(peers.filter(({ isSending }) => isSending === true).map(({ id }) => id));
+    const letIn = (id: string): boolean => {
+      const hasRoom = inSlots.has(id) || inSlots.size < slotsRegular + this.#slotsOptimistic;
+      if (hasRoom) inSlots.add(id);
+      return hasRoom;
+    };
+    const ranked = this.#ranked(peers, round);
+    const best = ranked.filter((id) => !this.#optimistic.includes(id)).slice(0, slotsRegular);
+    this.#regular = best.filter(letIn);
+    const others = ranked.filter((id) => !best.includes(id));
+    this.#optimistic = this.#byTurns(others, round).slice(0, this.#slotsOptimistic).filter(letIn);
+    return new Set([...this.#regular, ...this.#optimistic]);
+  }
+
+  /** Those that want something, best first; between rounds whoever has a slot comes before all others. */
+  #ranked(peers: readonly ChokerPeer[], { complete, turns = true }: ChokerRound): string[] {
     const rate = (peer: ChokerPeer): number => (complete ? peer.takenBytesPerSecond : peer.givenBytesPerSecond);
-    const ranked = this.#shuffled(interested).sort((a, b) => rate(b) - rate(a));
-    // Who gave nothing has earned no regular slot, but an unused one is of no use to anybody.
-    const chosen = new Set(ranked.slice(0, slotsRegular).map(({ id }) => id));
-    const rest = ranked.slice(slotsRegular).map(({ id }) => id);
+    const hasSlot = ({ id }: ChokerPeer): number => (this.#regular.includes(id) ? 1 : 0);
+    const byRate = (a: ChokerPeer, b: ChokerPeer): number => rate(b) - rate(a);
+    const bySlot = (a: ChokerPeer, b: ChokerPeer): number => hasSlot(b) - hasSlot(a);
+    return this.#shuffled(peers.filter(({ interested }) => interested))
+      .sort((a, b) => (turns ? byRate(a, b) || bySlot(a, b) : bySlot(a, b) || byRate(a, b)))
+      .map(({ id }) => id);
+  }
+
+  /** Whose turn it is to have an optimistic slot, first; those whose turn is over go last. */
+  #byTurns(ids: readonly string[], { turns = true }: ChokerRound): string[] {
     if (turns) this.#roundsLeft--;
-    const staying = this.#optimistic.filter((id) => rest.includes(id));
-    if (this.#roundsLeft <= 0) {
-      this.#roundsLeft = limits.optimisticRounds;
-      // Those whose turn it was go last.
-      const waiting = this.#shuffled(rest.filter((id) => !staying.includes(id)));
-      this.#optimistic = [...waiting, ...staying].slice(0, this.#slotsOptimistic);
-    } else {
-      const waiting = this.#shuffled(rest.filter((id) => !staying.includes(id)));
-      this.#optimistic = [...staying, ...waiting].slice(0, this.#slotsOptimistic);
-    }
-    for (const id of this.#optimistic) chosen.add(id);
-    return chosen;
+    const staying = this.#optimistic.filter((id) => ids.includes(id));
+    const waiting = this.#shuffled(ids.filter((id) => !staying.includes(id)));
+    if (this.#roundsLeft > 0) return [...staying, ...waiting];
+    this.#roundsLeft = limits.optimisticRounds;
+    return [...waiting, ...staying];
   }
 
   #shuffled<T>(items: readonly T[]): T[] {

@@ -12,6 +12,7 @@ import * as limits from './limits.ts';
 import { Origin } from './origin.ts';
 import type { Picker } from './picker.ts';
 import { RateMeter } from './rate-meter.ts';
+import type { Rumour } from './rumours.ts';
 import { checkSha256 } from './sha256.ts';
 
 /** What the picker calls the origin. */
@@ -42,6 +43,7 @@ export class ChunkSources {
   #isStopped = false;
   #wantedSinceMs = 0;
   #cancelTick: (() => void) | undefined;
+  #cancelTell: (() => void) | undefined;
 
   constructor(parts: ChunkSourcesParts) {
     this.#parts = parts;
@@ -164,6 +166,7 @@ export class ChunkSources {
   stop(): void {
     this.#isStopped = true;
     this.#cancelTick?.();
+    this.#cancelTell?.();
     this.#origin?.stop();
   }
 
@@ -184,6 +187,7 @@ export class ChunkSources {
   met(link: ExchangeLink): void {
     this.#links.set(link.peer, link);
     this.#picker.add(link.peer, 'peer');
+    this.#tell(link, this.#picker.rumours());
     this.#parts.onChange();
   }
 
@@ -200,6 +204,12 @@ export class ChunkSources {
     const nowMs = this.#parts.clock.now();
     for (const chunk of chunks) this.#picker.gain(link.peer, chunk, nowMs);
     this.#ask(link);
+    this.#tellSoon();
+  }
+
+  heard(rumours: readonly Rumour[]): void {
+    this.#picker.hear(rumours, this.#parts.clock.now());
+    this.#tellSoon();
   }
 
   told(link: ExchangeLink): void {
@@ -259,6 +269,23 @@ export class ChunkSources {
     // Peers that were announced get a moment to say what they have.
     if (nowMs - this.#wantedSinceMs < limits.originGraceMs && this.#parts.arePeersExpected()) return;
     for (const chunk of this.#picker.next(originId, nowMs)) void this.#fetchFromOrigin(this.#origin, chunk);
+    this.#tellSoon();
+  }
+
+  /** What is news of chunks, from here or from others, is passed on to all. */
+  #tellSoon(): void {
+    if (this.#cancelTell !== undefined || !this.#picker.hasNews || this.#isStopped) return;
+    this.#cancelTell = this.#parts.clock.after(limits.rumourMs, () => {
+      this.#cancelTell = undefined;
+      const rumours = this.#picker.takeRumours();
+      for (const link of this.#links.values()) this.#tell(link, rumours);
+    });
+  }
+
+  #tell(link: ExchangeLink, rumours: readonly Rumour[]): void {
+    const { chunks, isPrivate, model } = this.#parts;
+    const open = rumours.filter(({ chunk }) => !isPrivate(chunks.at(chunk).entry.id));
+    if (open.length > 0) link.tell(model, open);
   }
 
   async #fetchFromOrigin(origin: Origin, index: number): Promise<void> {

@@ -1,10 +1,11 @@
 /** What a download is given: the model, the store, the seed, and what it needs of the swarm around it. */
 import type { Manifest, ManifestHash, PeerId, ShardId } from '@unfed/protocol';
+import type { OriginTurnsParts } from './origin-turn.ts';
 import type { ChunkStore } from './store.ts';
 import type { SwarmClock } from './swarm-clock.ts';
 import type { RawFiles } from './verified-source.ts';
 
-export interface DownloadParts {
+export interface DownloadParts extends OriginTurnsParts {
   readonly hash: ManifestHash;
   readonly manifest: Manifest;
   readonly store: ChunkStore;
@@ -13,11 +14,6 @@ export interface DownloadParts {
   readonly random: () => number;
   /** Shards that are neither given nor told of, though the store may hold them. */
   readonly isPrivate: (shard: ShardId) => boolean;
-  /** A number of this peer and of the others that exchange this model, by `peerHash`. */
-  readonly self: number;
-  readonly others: () => readonly number[];
-  /** Peers want something that we hold. */
-  readonly hasTakers: () => boolean;
   /** Announced peers have still to say what they hold. */
   readonly arePeersExpected: () => boolean;
   /** @returns whether something was dropped for this model */

@@ -14,6 +14,7 @@ import { OriginTurns } from './origin-turn.ts';
 import { Picker } from './picker.ts';
 import { pieceState, type PieceMap, type PieceState } from './piece-map.ts';
 import type { ModelProgress } from './progress.ts';
+import type { Rumour } from './rumours.ts';
 import type { ShardOptions } from './shard-source.ts';
 import { WantedShards } from './wanted-shards.ts';
 
@@ -34,7 +35,7 @@ export class Download implements ExchangedModel {
     this.manifest = parts.hash;
     const chunks = new ChunkMap(parts.manifest);
     this.chunks = chunks;
-    const turns = new OriginTurns(parts.self, parts.others, parts.hasTakers);
+    const turns = new OriginTurns(parts);
     this.#picker = new Picker({
       chunks: chunks.total,
       bytesOf: (chunk) => chunks.at(chunk).bytes,
@@ -181,6 +182,10 @@ export class Download implements ExchangedModel {
 
   gained(link: ExchangeLink, chunks: readonly number[]): void {
     this.#sources.gained(link, chunks);
+  }
+
+  heard(_: ExchangeLink, rumours: readonly Rumour[]): void {
+    this.#sources.heard(rumours);
   }
 
   told(link: ExchangeLink): void {

@@ -22,6 +22,17 @@ const frames: fc.Arbitrary<ExchangeFrame> = fc.oneof(
     bitmap: fc.uint8Array({ minLength: 1, maxLength: 1024 }),
   }),
   fc.record({ kind: fc.constant('gained' as const), slot, chunks: fc.array(chunk, { minLength: 1, maxLength: 20 }) }),
+  fc.record({
+    kind: fc.constant('heard' as const),
+    slot,
+    chunks: fc.array(
+      fc.record({ shard: u16, chunk: u16, round: fc.integer({ min: 1, max: limits.rumourRoundsMax }) }),
+      {
+        minLength: 1,
+        maxLength: 20,
+      },
+    ),
+  }),
   fc
     .tuple(u32, slot, chunk, range)
     .map(([id, slot, at, part]) => ({ kind: 'request' as const, id, slot, ...at, ...part })),

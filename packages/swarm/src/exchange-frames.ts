@@ -21,6 +21,11 @@ export interface ChunkRequest extends ShardChunk {
   readonly bytes: number;
 }
 
+/** What the peer heard of a chunk: see Rumour. */
+export interface HeardChunk extends ShardChunk {
+  readonly round: number;
+}
+
 /** The manifest itself, or its publisher's signature. */
 export type ManifestPiece = 'manifest' | 'signature';
 
@@ -42,6 +47,7 @@ export type ExchangeFrame =
   | { readonly kind: 'hello'; readonly slot: number; readonly manifest: ManifestHash }
   | { readonly kind: 'have'; readonly slot: number; readonly shard: number; readonly bitmap: Uint8Array }
   | { readonly kind: 'gained'; readonly slot: number; readonly chunks: readonly ShardChunk[] }
+  | { readonly kind: 'heard'; readonly slot: number; readonly chunks: readonly HeardChunk[] }
   | ({ readonly kind: 'request' } & ChunkRequest)
   /** `offset` counts from the beginning of the chunk. */
   | { readonly kind: 'part'; readonly id: number; readonly offset: number; readonly bytes: Uint8Array }
@@ -67,6 +73,7 @@ const kinds = [
   'bye',
   'ask-manifest',
   'manifest-part',
+  'heard',
 ] as const satisfies readonly ExchangeFrame['kind'][];
 const rejectReasons: readonly RejectReason[] = [
   'choked',
@@ -98,6 +105,14 @@ export function encodeExchangeFrame(frame: ExchangeFrame): Uint8Array<ArrayBuffe
     case 'gained':
       writer.u8(frame.slot);
       for (const { shard, chunk } of frame.chunks) {
+        writer.u16(shard);
+        writer.u16(chunk);
+      }
+      break;
+    case 'heard':
+      writer.u8(frame.slot);
+      for (const { shard, chunk, round } of frame.chunks) {
+        writer.u8(round);
         writer.u16(shard);
         writer.u16(chunk);
       }
@@ -152,6 +167,8 @@ function frameBytes(frame: ExchangeFrame): number {
       return 4 + frame.bitmap.byteLength;
     case 'gained':
       return 2 + 4 * frame.chunks.length;
+    case 'heard':
+      return 2 + 5 * frame.chunks.length;
     case 'request':
       return 18;
     case 'part':
@@ -202,6 +219,8 @@ function decodeBody(kind: ExchangeFrame['kind'], reader: FrameReader): ExchangeF
       return { kind, slot: reader.slot(), shard: reader.u16(), bitmap: reader.rest(bitmapBytesMax) };
     case 'gained':
       return { kind, slot: reader.slot(), chunks: reader.chunks() };
+    case 'heard':
+      return { kind, slot: reader.slot(), chunks: reader.heardChunks() };
     case 'request':
       return decodeRequest(reader);
     case 'part':
@@ -320,11 +339,27 @@ class FrameReader {
   }
 
   chunks(): ShardChunk[] {
+    return Array.from({ length: this.#countOf(4) }, () => ({ shard: this.u16(), chunk: this.u16() }));
+  }
+
+  heardChunks(): HeardChunk[] {
+    return Array.from({ length: this.#countOf(5) }, () => {
+      const round = this.u8();
+      if (round === 0 || round > limits.rumourRoundsMax) {
+        throw new DecodeError(this.#what, `a round of 1 to ${limits.rumourRoundsMax}`, `${round}`);
+      }
+      return { round, shard: this.u16(), chunk: this.u16() };
+    });
+  }
+
+  /** Of the chunks that are left, each of so many bytes. */
+  #countOf(bytesEach: number): number {
     const left = this.#frame.byteLength - this.#at;
-    if (left === 0 || left % 4 !== 0 || left / 4 > limits.gainedChunksMax) {
-      throw new DecodeError(this.#what, `1 to ${limits.gainedChunksMax} chunks of 4 bytes`, `${left} bytes`);
+    if (left === 0 || left % bytesEach !== 0 || left / bytesEach > limits.gainedChunksMax) {
+      const expected = `1 to ${limits.gainedChunksMax} chunks of ${bytesEach} bytes`;
+      throw new DecodeError(this.#what, expected, `${left} bytes`);
     }
-    return Array.from({ length: left / 4 }, () => ({ shard: this.u16(), chunk: this.u16() }));
+    return left / bytesEach;
   }
 
   end(): void {

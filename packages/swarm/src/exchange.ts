@@ -10,6 +10,7 @@ import {
   encodeExchangeFrame,
   type ByeReason,
   type ExchangeFrame,
+  type HeardChunk,
   type RejectReason,
   type ShardChunk,
 } from './exchange-frames.ts';
@@ -17,6 +18,7 @@ import { Fetching } from './fetching.ts';
 import * as limits from './limits.ts';
 import { ManifestExchange, type ReadManifest } from './manifest-exchange.ts';
 import { RateMeter } from './rate-meter.ts';
+import type { Rumour } from './rumours.ts';
 import { Serving, type Served } from './serving.ts';
 import type { SwarmClock } from './swarm-clock.ts';
 import type { TokenBucket } from './token-bucket.ts';
@@ -68,6 +70,7 @@ export class Exchange implements ExchangeLink {
       reject: (id, reason) => this.#send({ kind: 'reject', id, reason }),
       find: (slot, at) => this.#find(slot, at),
       onSent: init.onSent,
+      onLeft: init.onInterest,
       onFlood: () => this.end('flood'),
     });
     this.#fetching = new Fetching({
@@ -110,6 +113,11 @@ export class Exchange implements ExchangeLink {
     return this.#weAreInterested;
   }
 
+  /** A chunk is on its way to the peer, maybe the last one that it gets for now. */
+  get isSending(): boolean {
+    return this.#serving.isSending;
+  }
+
   /** We let the peer download. */
   get isServing(): boolean {
     return this.#serving.isOpenToPeer;
@@ -148,6 +156,19 @@ export class Exchange implements ExchangeLink {
     if (slot === undefined || !this.#met.has(model)) return;
     const { shard, chunk: place } = model.chunks.at(chunk);
     this.#send({ kind: 'gained', slot, chunks: [{ shard, chunk: place }] });
+  }
+
+  tell(model: ExchangedModel, rumours: readonly Rumour[]): void {
+    const slot = this.#ourSlots.get(model.manifest);
+    if (slot === undefined || !this.#met.has(model)) return;
+    for (let first = 0; first < rumours.length; first += limits.gainedChunksMax) {
+      const some = rumours.slice(first, first + limits.gainedChunksMax);
+      const chunks = some.map(({ chunk, round }) => {
+        const { shard, chunk: place } = model.chunks.at(chunk);
+        return { shard, chunk: place, round };
+      });
+      this.#send({ kind: 'heard', slot, chunks });
+    }
   }
 
   updateInterest(): void {
@@ -191,6 +212,8 @@ export class Exchange implements ExchangeLink {
         return this.#learn(frame.slot, (model) => this.#chunksOf(model, frame.shard, frame.bitmap), frame.shard);
       case 'gained':
         return this.#learn(frame.slot, (model) => frame.chunks.map((at) => indexOf(model, at)));
+      case 'heard':
+        return this.#hear(frame.slot, frame.chunks);
       case 'request':
         return this.#serving.add(frame);
       case 'part':
@@ -242,11 +265,25 @@ export class Exchange implements ExchangeLink {
     model.choked(this, this.#theyChoke);
   }
 
-  #learn(slot: number, chunks: (model: ExchangedModel) => readonly number[], shard?: number): void {
+  #hear(slot: number, chunks: readonly HeardChunk[]): void {
+    const model = this.#metModel(slot);
+    model?.heard(
+      this,
+      chunks.map((at) => ({ chunk: indexOf(model, at), round: at.round })),
+    );
+  }
+
+  /** @returns undefined for one that we do not exchange @throws DecodeError for a slot that the peer did not name */
+  #metModel(slot: number): ExchangedModel | undefined {
     const manifest = this.#theirSlots.get(slot);
     if (manifest === undefined) throw new DecodeError('have frame', 'a slot that was named', `slot ${slot}`);
     const model = this.#init.models.get(manifest);
-    if (model === undefined || !this.#met.has(model)) return;
+    return model !== undefined && this.#met.has(model) ? model : undefined;
+  }
+
+  #learn(slot: number, chunks: (model: ExchangedModel) => readonly number[], shard?: number): void {
+    const model = this.#metModel(slot);
+    if (model === undefined) return;
     model.gained(this, chunks(model));
     if (shard === model.chunks.shards.length - 1) model.told(this);
     this.updateInterest();

@@ -2,6 +2,7 @@
 import type { ManifestHash, PeerId } from '@unfed/protocol';
 import type { ChunkMap } from './chunk-map.ts';
 import type { ByeReason, RejectReason } from './exchange-frames.ts';
+import type { Rumour } from './rumours.ts';
 
 /** What a model may do on a link. */
 export interface ExchangeLink {
@@ -11,6 +12,8 @@ export interface ExchangeLink {
   cancel(model: ExchangedModel, chunk: number): void;
   /** Tells that we hold a chunk now. */
   announce(model: ExchangedModel, chunk: number): void;
+  /** Passes on what was heard of chunks. */
+  tell(model: ExchangedModel, rumours: readonly Rumour[]): void;
   /** Looks anew whether the peer has anything that we miss. */
   updateInterest(): void;
   end(reason: ByeReason): void;
@@ -28,6 +31,8 @@ export interface ExchangedModel {
   parted(link: ExchangeLink): void;
   /** The peer holds these. */
   gained(link: ExchangeLink, chunks: readonly number[]): void;
+  /** The peer passes on what it heard. */
+  heard(link: ExchangeLink, rumours: readonly Rumour[]): void;
   /** The peer has said all that it held when both met. */
   told(link: ExchangeLink): void;
   choked(link: ExchangeLink, isChoked: boolean): void;

@@ -165,6 +165,10 @@ describe('a swarm among hostile peers', () => {
       raw.send({ kind: 'have', slot: 0, shard: 4, bitmap: Uint8Array.of(1) }),
     'X4: a gained chunk outside its shard': (raw) =>
       raw.send({ kind: 'gained', slot: 0, chunks: [{ shard: 0, chunk: 3 }] }),
+    'X4: a chunk outside its shard that was heard of': (raw) =>
+      raw.send({ kind: 'heard', slot: 0, chunks: [{ round: 1, shard: 0, chunk: 3 }] }),
+    'O3: a round that there is not': (raw) =>
+      raw.send({ kind: 'heard', slot: 0, chunks: [{ round: limits.rumourRoundsMax + 1, shard: 0, chunk: 0 }] }),
     'X3: a slot that was never named': (raw) => raw.send({ kind: 'gained', slot: 5, chunks: [{ shard: 0, chunk: 0 }] }),
     'X3: a model that is named twice': (raw) => raw.send({ kind: 'hello', slot: 1, manifest: model.hash }),
     'X7: a part that nobody asked for': (raw) =>

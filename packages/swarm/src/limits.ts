@@ -52,20 +52,39 @@ export const peerStallMs = 8_000;
 /** Silences in a row after which a peer is not asked again. */
 export const peerStallsMax = 3;
 
-/** Chunks that the origin is asked for at the same time, where there are no peers. */
+/** Chunks that the origin is asked for at the same time, where there are no peers; at first one, one more with each. */
 export const originWindowChunks = 4;
 /** How long peers that were announced are waited for before the origin is asked for what nobody here has. */
 export const originGraceMs = 5_000;
 /** Without a byte of any peer for so long, the origin is asked for what peers have too. */
 export const originPatienceMs = 10_000;
-/** The first so many peers of a model may all ask the origin: they hear of each other's chunks soon enough. */
+/** In a larger swarm they are waited for in proportion: the origin serves so many as well as a crowd of peers does. */
 export const originCrowdMax = 8;
-/** Later ones take turns, which last this times log2 of the peers; each turn lets twice as many ask for a chunk. */
-export const originTurnMs = 600;
-/** Chunks that only this peer holds, of which others wait for some, before it asks the origin for more. */
+/** While a chunk does not come, twice as many may ask after each of these: a rumour is everywhere in less. */
+export const originTurnMs = 2_000;
+/**
+ * Chunks of the origin that nobody took on, of which others wait for some, before more are fetched: what the line was
+ * seen to send in this time, one at least. On a line of 1 Mbit/s one chunk takes 8 s; its next one must not wait for it.
+ */
+export const originAheadMs = 6_000;
 export const originAheadMax = 12;
+/** What nobody took on in so long, nobody here is after; the slowest lines pass a chunk on within it. */
+export const originSpreadMs = 30_000;
+/** What somebody said it asks the origin for, and what has not come to anybody: it may have gone, or the origin is slow. */
+export const originClaimMs = 30_000;
+/** What others have is waited for so long when peers here have nothing else to give. */
+export const originElsewhereMs = 10_000;
+/** What peers here had, and went with: others may have it, and have still to say so. */
+export const originVanishedMs = 5_000;
 /** How long a rank among the announced peers holds. */
 export const originRankMs = 30_000;
+
+/** Rounds of one chunk that are told, up to three for each time that the origin is asked for it. */
+export const rumourRoundsMax = 24;
+/** What more peers here hold is known around here: nobody needs to be told. */
+export const rumourCopiesMax = 2;
+/** What was heard is passed on so soon, together with what is heard meanwhile. */
+export const rumourMs = 50;
 
 /** Peers that may download from us at the same time: by what they give, and one more by turns. */
 export const uploadSlotsRegular = 4;

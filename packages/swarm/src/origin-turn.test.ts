@@ -1,7 +1,20 @@
+import { limits as protocolLimits } from '@unfed/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as limits from './limits.ts';
-import { originAskers, originRank, OriginTurns, peerHash } from './origin-turn.ts';
+import type { OriginNeed } from './origin-need.ts';
+import { originAskers, originRank, OriginTurns, peerHash, type OriginTurnsParts } from './origin-turn.ts';
+
+const turns = (parts: Partial<OriginTurnsParts>): OriginTurns =>
+  new OriginTurns({ self: 1, others: () => [], hasTakers: () => true, sentBytesPerSecond: () => 0, ...parts });
+
+const need = (more: Partial<OriginNeed>): OriginNeed => ({
+  why: 'unheard',
+  waitedMs: 0,
+  knownMs: 0,
+  unspread: 0,
+  ...more,
+});
 
 describe('turns at the origin', () => {
   it('O1: every peer ranks itself alike: for each chunk one is first, one second …', () => {
@@ -30,46 +43,50 @@ describe('turns at the origin', () => {
     expect(firsts.reduce((a, b) => a + b, 0)).toBe(1000);
   });
 
-  it('O2: half a turn after the swarm began the first may ask, and twice as many after every turn', () => {
-    const turnMs = limits.originTurnMs * Math.log2(1024);
-    const allowed = (waitedMs: number, hasOthers: boolean): number => originAskers(1024, { waitedMs, hasOthers });
-    const times = [0, turnMs / 2, turnMs, 2 * turnMs, 10 * turnMs];
-    expect(times.map((ms) => allowed(ms, false))).toEqual([0, 1, 1, 3, 1023]);
-    // Where peers have other chunks to give, later.
-    expect(times.map((ms) => allowed(ms, true))).toEqual([0, 0, 1, 3, 1023]);
+  it('O2: the first may ask at once for what nobody is known to have, and twice as many after every turn', () => {
+    const times = [0, 1, 2, 10].map((turns) => turns * limits.originTurnMs);
+    expect(times.map((waitedMs) => originAskers(1000, need({ waitedMs })))).toEqual([1, 2, 4, 1024]);
   });
 
-  it('O3: the first who came may ask at once, and go on when the swarm grows', () => {
-    const need = { waitedMs: 0, hasOthers: true, unspread: 0 };
-    const others = Array.from({ length: limits.originCrowdMax - 1 }, (_, i) => peerHash(`${i}`));
-    const early = new OriginTurns(
-      peerHash('early'),
-      () => others,
-      () => true,
-    );
-    expect(early.order(0, need, 0)).toBe(originRank(peerHash('early'), others, 0));
-    others.push(peerHash('one more'));
-    expect(early.order(1, need, 1)).toBe(originRank(peerHash('early'), others, 1));
-    expect(
-      new OriginTurns(
-        peerHash('late'),
-        () => others,
-        () => true,
-      ).order(1, need, 1),
-    ).toBeUndefined();
+  it('O5: what exists somewhere is waited for before the first may ask', () => {
+    const patienceMs = (peers: number, more: Partial<OriginNeed>): number => {
+      let waitedMs = 0;
+      while (originAskers(peers, need({ ...more, waitedMs })) === 0) waitedMs += 500;
+      expect(originAskers(peers, need({ ...more, waitedMs: waitedMs + limits.originTurnMs }))).toBe(2);
+      return waitedMs - limits.originTurnMs;
+    };
+    expect(patienceMs(1000, { why: 'claimed' })).toBe(limits.originClaimMs);
+    expect(patienceMs(1000, { why: 'elsewhere' })).toBe(limits.originElsewhereMs);
+    expect(patienceMs(1000, { why: 'vanished', knownMs: 0 })).toBe(limits.originVanishedMs);
+    expect(patienceMs(1000, { why: 'vanished', knownMs: 60_000 })).toBe(60_000);
+    expect(patienceMs(4, { why: 'starved' })).toBe(limits.originPatienceMs);
+    expect(patienceMs(10 * limits.originCrowdMax, { why: 'starved' })).toBe(10 * limits.originPatienceMs);
   });
 
-  it('O4: who cannot pass on what it has asks for no more while others wait for it', () => {
-    const need = { waitedMs: 0, hasOthers: false, unspread: limits.originAheadMax };
+  it('O2: of all who may ask for a chunk, those that come first in its order do', () => {
+    const hashes = Array.from({ length: 64 }, (_, i) => peerHash(`peer ${i}`));
+    for (const [waitedMs, askers] of [
+      [0, 1],
+      [2 * limits.originTurnMs, 4],
+    ] as const) {
+      const orders = hashes.map((self) =>
+        turns({ self, others: () => hashes.filter((hash) => hash !== self) }).order(7, need({ waitedMs }), 0),
+      );
+      expect(orders.filter((order) => order !== undefined).sort()).toEqual(Array.from({ length: askers }, (_, i) => i));
+    }
+  });
+
+  it('O4: who has not passed on what it fetched fetches no more, so much as its line can send, while others wait', () => {
     let hasTakers = true;
-    const turns = new OriginTurns(
-      1,
-      () => [2],
-      () => hasTakers,
-    );
-    expect(turns.order(0, need, 0)).toBeUndefined();
-    expect(turns.order(0, { ...need, unspread: limits.originAheadMax - 1 }, 0)).toBeDefined();
+    let sentBytesPerSecond = 0;
+    const parts = { hasTakers: () => hasTakers, sentBytesPerSecond: () => sentBytesPerSecond };
+    const may = (count: number): boolean => turns(parts).order(0, need({ unspread: count }), 0) !== undefined;
+    expect([may(0), may(1)]).toEqual([true, false]);
+    sentBytesPerSecond = (4 * 1000 * protocolLimits.chunkBytes) / limits.originAheadMs;
+    expect([may(3), may(4)]).toEqual([true, false]);
+    sentBytesPerSecond = Infinity;
+    expect([may(limits.originAheadMax - 1), may(limits.originAheadMax)]).toEqual([true, false]);
     hasTakers = false;
-    expect(turns.order(0, need, 0)).toBeDefined();
+    expect(may(limits.originAheadMax)).toBe(true);
   });
 });

@@ -1,10 +1,13 @@
 /**
  * Whose turn it is to ask the origin for a chunk that none of one's peers has: all peers of a large swarm must not ask at
  * once. Every peer ranks itself by a hash of peer and chunk among all that are announced (rendezvous hashing), so that
- * the ranks agree without a word; the first may ask at once, then the first two, four, … while the chunk does not come.
+ * the ranks agree without a word; the first may ask, then the first two, four, … while the chunk does not come. Who asks
+ * tells the others (rumours.ts), and who has fetched waits until that was passed on (super-seeding, BEP 16, turned round:
+ * here the peers hold back, since the origin is a plain HTTP server).
  */
+import { limits as protocolLimits } from '@unfed/protocol';
 import * as limits from './limits.ts';
-import type { OriginNeed } from './picker.ts';
+import type { OriginNeed } from './origin-need.ts';
 
 /** A 32-bit number of a peer. */
 export function peerHash(peer: string): number {
@@ -22,56 +25,77 @@ export function originRank(self: number, others: readonly number[], chunk: numbe
 }
 
 /** @param peers how many exchange the model, this one included @returns how many of them may ask, first ones first */
-export function originAskers(
-  peers: number,
-  { waitedMs, hasOthers }: Pick<OriginNeed, 'waitedMs' | 'hasOthers'>,
-): number {
-  const turns = waitedMs / (limits.originTurnMs * Math.log2(peers));
-  // Others that came before may be at it. In a swarm that lives, the chunk is most likely on its way.
-  return 2 ** Math.floor(hasOthers ? turns : turns + 0.5) - 1;
+export function originAskers(peers: number, need: Omit<OriginNeed, 'unspread'>): number {
+  const { why, waitedMs, knownMs } = need;
+  // Nobody is at it: the first need not wait.
+  if (why === 'unheard') return Math.floor(2 ** (waitedMs / limits.originTurnMs));
+  const turns = (waitedMs - patienceMs(peers, why, knownMs)) / limits.originTurnMs;
+  return turns < 1 ? 0 : Math.floor(2 ** (turns - 1));
+}
+
+/** How long a chunk that exists is waited for. */
+function patienceMs(peers: number, why: Exclude<OriginNeed['why'], 'unheard'>, knownMs: number): number {
+  switch (why) {
+    case 'claimed':
+      return limits.originClaimMs;
+    case 'elsewhere':
+      return limits.originElsewhereMs;
+    case 'vanished':
+      // The longer it was known, the more likely others have it.
+      return Math.max(limits.originVanishedMs, knownMs);
+    case 'starved':
+      // An origin for which a crowd is too much is no help to it.
+      return limits.originPatienceMs * Math.max(1, peers / limits.originCrowdMax);
+  }
+}
+
+export interface OriginTurnsParts {
+  /** By `peerHash`. */
+  readonly self: number;
+  /** All who are announced for the model, without this one. */
+  readonly others: () => readonly number[];
+  /** Peers want something that this one holds. */
+  readonly hasTakers: () => boolean;
+  /** What this one was seen to send, to all peers together; 0, the default, before anything was. */
+  readonly sentBytesPerSecond?: () => number;
 }
 
 /** The turns of one peer for one model. */
 export class OriginTurns {
-  readonly #self: number;
-  readonly #others: () => readonly number[];
-  readonly #hasTakers: () => boolean;
+  readonly #parts: OriginTurnsParts;
   readonly #ranks = new Map<number, { readonly rank: number; readonly atMs: number }>();
-  #isEarly: boolean | undefined;
-  /** When there was last something that only the origin has. */
-  #lastAskedMs: number | undefined;
+  #others: readonly number[] = [];
+  #lookedMs = -Infinity;
 
-  /**
-   * @param self by `peerHash`
-   * @param others all who are announced for the model, without this one
-   * @param hasTakers peers want what this one holds
-   */
-  constructor(self: number, others: () => readonly number[], hasTakers: () => boolean) {
-    this.#self = self;
-    this.#others = others;
-    this.#hasTakers = hasTakers;
+  constructor(parts: OriginTurnsParts) {
+    this.#parts = parts;
   }
 
-  /**
-   * The first few that come may ask for everything, and go on with it: they soon hear of each other's chunks.
-   * @returns in which order to ask, so that few ask for the same; undefined while it is not this peer's turn
-   */
+  /** @returns in which order to ask, so that few ask for the same; undefined while it is not this peer's turn */
   order(chunk: number, need: OriginNeed, nowMs: number): number | undefined {
-    const others = this.#others();
-    this.#isEarly ??= others.length < limits.originCrowdMax;
-    if (nowMs - (this.#lastAskedMs ?? nowMs) > limits.originPatienceMs) this.#isEarly = false;
-    this.#lastAskedMs = nowMs;
-    // What a slow line cannot pass on, a faster one should fetch.
-    if (need.unspread >= limits.originAheadMax && this.#hasTakers()) return undefined;
-    const isOpen = this.#isEarly || others.length < limits.originCrowdMax;
-    const askers = isOpen ? Infinity : originAskers(others.length + 1, need);
-    if (askers < 1) return undefined;
-    let known = this.#ranks.get(chunk);
-    if (known === undefined || nowMs - known.atMs > limits.originRankMs) {
-      known = { rank: originRank(this.#self, others, chunk), atMs: nowMs };
-      this.#ranks.set(chunk, known);
+    if (nowMs - this.#lookedMs >= limits.tickMs) {
+      this.#others = this.#parts.others();
+      this.#lookedMs = nowMs;
     }
-    return known.rank < askers ? known.rank : undefined;
+    // What a slow line cannot pass on soon, a faster one should fetch.
+    if (this.#parts.hasTakers() && need.unspread >= this.#unspreadMax()) return undefined;
+    const askers = originAskers(this.#others.length + 1, need);
+    if (askers < 1) return undefined;
+    const rank = this.#rank(chunk, nowMs);
+    return rank < askers ? rank : undefined;
+  }
+
+  #rank(chunk: number, nowMs: number): number {
+    const known = this.#ranks.get(chunk);
+    if (known !== undefined && nowMs - known.atMs <= limits.originRankMs) return known.rank;
+    const rank = originRank(this.#parts.self, this.#others, chunk);
+    this.#ranks.set(chunk, { rank, atMs: nowMs });
+    return rank;
+  }
+
+  #unspreadMax(): number {
+    const bytes = ((this.#parts.sentBytesPerSecond?.() ?? 0) * limits.originAheadMs) / 1000;
+    return Math.min(Math.max(Math.floor(bytes / protocolLimits.chunkBytes), 1), limits.originAheadMax);
   }
 }
 

@@ -191,7 +191,22 @@ describe('picker', () => {
     wantAll(of, 4);
     of.add('origin', 'origin');
     expect(of.next('origin', 0)).toEqual([2]);
-    expect(of.next('origin', 1001)).toEqual([3, 1, 0]);
+    deliver(of, 'origin', { chunk: 2, nowMs: 0 });
+    expect(of.next('origin', 1000)).toEqual([]);
+    expect(of.next('origin', 1001)).toEqual([3, 1]);
+  });
+
+  it('P8: alone, asks the origin for one more at a time with each that came; beside peers for one', () => {
+    const of = wantAll(picker(100), 100);
+    of.add('origin', 'origin');
+    for (const window of [1, 2, 3, 4, 4]) {
+      of.next('origin', 0);
+      expect(of.askedOf('origin')).toHaveLength(window);
+      deliver(of, 'origin', { chunk: of.askedOf('origin')[0], nowMs: 0 });
+    }
+    for (const chunk of of.askedOf('origin')) of.fail('origin', chunk);
+    peer(of, 'a', []);
+    expect(of.next('origin', 0)).toHaveLength(1);
   });
 
   it('counts copies and interest through everything that comes and goes', () => {

@@ -5,6 +5,8 @@
 import { limits as protocolLimits } from '@unfed/protocol';
 import { Bitmap } from './bitmap.ts';
 import * as limits from './limits.ts';
+import { OriginNeeds, type OriginNeed } from './origin-need.ts';
+import type { Rumour } from './rumours.ts';
 import { SourcePace } from './source-pace.ts';
 
 export interface PickerOptions {
@@ -16,16 +18,6 @@ export interface PickerOptions {
   readonly random: () => number;
   /** In which order the origin is to be asked, lowest first; undefined while it is not this peer's turn. Default: 0. */
   readonly originTurn?: (chunk: number, need: OriginNeed, nowMs: number) => number | undefined;
-}
-
-/** How much a chunk is needed from the origin. */
-export interface OriginNeed {
-  /** How long no peer here has had it, nor told of others that none had; or, where peers have it, how much too long they have given nothing. */
-  readonly waitedMs: number;
-  /** Peers have something else that is missing here: there is no hurry. */
-  readonly hasOthers: boolean;
-  /** Chunks that are held here and by no peer here. */
-  readonly unspread: number;
 }
 
 interface Source {
@@ -41,6 +33,11 @@ interface Source {
 }
 
 const unwanted = -1;
+
+/** The origin is for what no peer here has; for the rest only when no peer gives anything. */
+function alwaysOurTurn(_: number, { why, waitedMs }: OriginNeed): number | undefined {
+  return why === 'starved' && waitedMs < limits.originPatienceMs ? undefined : 0;
+}
 
 export class Picker {
   /** Chunks that one source may be asked for at a time; lowered while a download is limited. */
@@ -58,12 +55,7 @@ export class Picker {
   /** Missing ones that nobody was asked for. */
   #free = 0;
   #received = 0;
-  #unspread = 0;
-  /** When a peer last told of a chunk that none here had: somebody is fetching from the origin. */
-  #freshMs = -Infinity;
-  #lastPeerByteMs: number | undefined;
-  /** Since when the origin would be asked for a chunk, were it its turn; NaN while peers have it. */
-  readonly #aloneSinceMs: Float64Array;
+  readonly #needs: OriginNeeds;
   readonly #sources = new Map<string, Source>();
 
   constructor(options: PickerOptions) {
@@ -73,7 +65,7 @@ export class Picker {
     this.#priorities = new Int32Array(options.chunks).fill(unwanted);
     this.#copies = new Uint16Array(options.chunks);
     this.#underWay = new Uint8Array(options.chunks);
-    this.#aloneSinceMs = new Float64Array(options.chunks).fill(Number.NaN);
+    this.#needs = new OriginNeeds(options.chunks);
   }
 
   /** @param priority from 0; lower ones come first */
@@ -97,7 +89,7 @@ export class Picker {
       asked.push(source.id);
     }
     if (this.#held.add(chunk)) {
-      if (this.copiesOf(chunk) === 0) this.#unspread++;
+      this.#needs.hold(chunk, this.copiesOf(chunk));
       this.#removeMissing(chunk);
     }
     return asked;
@@ -106,7 +98,7 @@ export class Picker {
   /** It is no longer here. */
   lose(chunk: number): void {
     if (!this.#held.delete(chunk)) return;
-    if (this.copiesOf(chunk) === 0) this.#unspread--;
+    this.#needs.lose(chunk);
     if (this.#priorities[chunk] !== unwanted) this.#addMissing(chunk);
   }
 
@@ -159,7 +151,8 @@ export class Picker {
     if (source?.chunks.add(chunk) !== true) return;
     if (this.#isMissing(chunk)) source.useful++;
     if (source.isOrigin) return;
-    if (this.copiesOf(chunk) === 0 && !this.#held.has(chunk)) this.#freshMs = nowMs;
+    this.#needs.nowMs = nowMs;
+    this.#needs.saw(chunk, this.copiesOf(chunk));
     this.#setCopies(chunk, 1);
   }
 
@@ -207,8 +200,12 @@ export class Picker {
     const source = this.#sources.get(id);
     const chunks: number[] = [];
     if (source === undefined || source.choked || source.useful === 0) return chunks;
-    this.#lastPeerByteMs ??= nowMs;
-    const chunksMax = source.isOrigin ? Math.min(this.#originWindow(), this.windowChunksMax) : this.windowChunksMax;
+    this.#needs.nowMs = nowMs;
+    if (source.isOrigin) {
+      this.#needs.forgive();
+      if (this.#hasUsefulPeer()) this.#needs.seeUseful();
+    }
+    const chunksMax = source.isOrigin ? Math.min(this.#originChunksMax(), this.windowChunksMax) : this.windowChunksMax;
     while (source.asked.size < chunksMax && this.#hasRoom(source, chunksMax, nowMs)) {
       const chunk = this.#pick(source, nowMs);
       if (chunk === undefined) break;
@@ -226,7 +223,9 @@ export class Picker {
     const taken = Math.min(bytes, left);
     source.asked.set(chunk, left - taken);
     source.pace.got(taken, nowMs);
-    if (!source.isOrigin) this.#lastPeerByteMs = nowMs;
+    this.#needs.nowMs = nowMs;
+    if (!source.isOrigin) this.#needs.gotPeerByte();
+    else if (left === taken) this.#needs.gotOriginChunk();
   }
 
   /** What was asked for did not come, or was wrong: it is free for others. */
@@ -244,6 +243,27 @@ export class Picker {
     return silent;
   }
 
+  /** Others tell what exists somewhere. */
+  hear(rumours: readonly Rumour[], nowMs: number): void {
+    this.#needs.nowMs = nowMs;
+    for (const rumour of rumours) this.#needs.hear(rumour);
+  }
+
+  /** Something was heard, or done, that others may not know. */
+  get hasNews(): boolean {
+    return this.#needs.hasNews;
+  }
+
+  /** @returns what was heard since the last call and several peers do not know yet: to be passed on to all */
+  takeRumours(): Rumour[] {
+    return this.#needs.takeNews().filter(({ chunk }) => this.copiesOf(chunk) <= limits.rumourCopiesMax);
+  }
+
+  /** For a peer that comes. */
+  rumours(): Rumour[] {
+    return this.#needs.heard().filter(({ chunk }) => this.copiesOf(chunk) <= limits.rumourCopiesMax);
+  }
+
   #hasRoom(source: Source, chunksMax: number, nowMs: number): boolean {
     // The origin answers each request on its own, so its pace cannot be seen from a line of requests.
     if (source.isOrigin && source.asked.size > 0) return source.pace.isUsable;
@@ -251,6 +271,7 @@ export class Picker {
   }
 
   #pick(source: Source, nowMs: number): number | undefined {
+    if (this.#free === 0) return this.#pickDuplicate(source, nowMs);
     const anyOrder = this.#received < limits.randomChunksFirst;
     let best: number | undefined;
     let bestPriority = Infinity;
@@ -268,7 +289,7 @@ export class Picker {
       // Of equals each is as likely.
       if (ties === 1 || this.#options.random() * ties < 1) best = chunk;
     }
-    return best ?? (this.#free === 0 ? this.#pickDuplicate(source, nowMs) : undefined);
+    return best ?? this.#pickDuplicate(source, nowMs);
   }
 
   /** Endgame: everything is under way, and this source may be sooner. */
@@ -298,26 +319,14 @@ export class Picker {
     return soonestMs;
   }
 
-  /** The origin is for what no peer here has; for the rest only when no peer gives anything. */
   #originTurn(chunk: number, nowMs: number): number | undefined {
-    const hungryMs = nowMs - (this.#lastPeerByteMs ?? nowMs) - limits.originPatienceMs;
-    let waitedMs = hungryMs;
-    if (this.copiesOf(chunk) === 0) {
-      const sinceMs = this.#aloneSinceMs[chunk] ?? Number.NaN;
-      if (Number.isNaN(sinceMs)) this.#aloneSinceMs[chunk] = nowMs;
-      waitedMs = Number.isNaN(sinceMs) ? 0 : nowMs - Math.max(sinceMs, this.#freshMs);
-    } else {
-      this.#aloneSinceMs[chunk] = Number.NaN;
-    }
-    const need = { waitedMs, hasOthers: this.#hasUsefulPeer(), unspread: this.#unspread };
-    if (waitedMs < 0) return undefined;
-    return this.#options.originTurn === undefined ? 0 : this.#options.originTurn(chunk, need, nowMs);
+    return (this.#options.originTurn ?? alwaysOurTurn)(chunk, this.#needs.of(chunk, this.copiesOf(chunk)), nowMs);
   }
 
   /** Beside peers, one at a time: what another fetched meanwhile need not be fetched again. */
-  #originWindow(): number {
+  #originChunksMax(): number {
     const hasPeers = this.#sources.size > 1;
-    return hasPeers ? 1 : limits.originWindowChunks;
+    return hasPeers ? 1 : this.#needs.window;
   }
 
   #hasUsefulPeer(): boolean {
@@ -328,6 +337,7 @@ export class Picker {
   #ask(source: Source, chunk: number, nowMs: number): void {
     const bytes = this.#options.bytesOf?.(chunk) ?? protocolLimits.chunkBytes;
     source.asked.set(chunk, bytes);
+    if (source.isOrigin) this.#needs.ask(chunk);
     source.pace.ask(bytes, nowMs);
     this.#setUnderWay(chunk, 1);
   }
@@ -349,9 +359,7 @@ export class Picker {
   #setCopies(chunk: number, change: 1 | -1): void {
     const before = this.copiesOf(chunk);
     this.#copies[chunk] = before + change;
-    if (!this.#held.has(chunk)) return;
-    if (before === 0) this.#unspread--;
-    else if (before + change === 0) this.#unspread++;
+    this.#needs.copiesChanged(chunk, before + change);
   }
 
   #setUnderWay(chunk: number, change: 1 | -1): void {

@@ -24,6 +24,8 @@ export interface ServingParts {
   readonly upload: TokenBucket;
   readonly taken: RateMeter;
   readonly onSent: (bytes: number) => void;
+  /** A peer that was choked meanwhile has all that it was being sent: its place is free. */
+  readonly onLeft: () => void;
   /** The peer was refused too often in a row. */
   readonly onFlood: () => void;
 }
@@ -40,7 +42,9 @@ export class Serving {
   #isOpenToPeer = false;
   #isServing = false;
   /** The one that is being sent, and whether it was cancelled meanwhile. */
-  #current: { readonly id: number; cancelled: boolean } | undefined;
+  #current: { readonly id: number; readonly key: string; cancelled: boolean } | undefined;
+  /** The chunk of which a choked peer gets the rest. */
+  #finishing: string | undefined;
   #refusals = 0;
   /** The chunk of the current request or the last one, and of the one that waits next: the disk works while the link does. */
   #reading: { readonly key: string; readonly chunk: Promise<Uint8Array | RejectReason> } | undefined;
@@ -54,11 +58,16 @@ export class Serving {
     return this.#isOpenToPeer;
   }
 
+  /** A chunk is being sent. */
+  get isSending(): boolean {
+    return this.#isServing;
+  }
+
   add(request: ChunkRequest): void {
     const served = this.#parts.find(request.slot, request);
     if (typeof served === 'string') return this.#refuse(request.id, served);
     if (request.offset + request.bytes > served.bytes) return this.#refuse(request.id, 'outside');
-    if (!this.#isOpenToPeer) return this.#refuse(request.id, 'choked');
+    if (!this.#isOpenToPeer && served.key !== this.#finishing) return this.#refuse(request.id, 'choked');
     if (this.#waiting.length >= limits.requestsWaitingMax) return this.#refuse(request.id, 'too-many');
     this.#waiting.push({ request, served });
     void this.#serve();
@@ -72,13 +81,18 @@ export class Serving {
 
   open(): void {
     this.#isOpenToPeer = true;
+    this.#finishing = undefined;
     this.#refusals = 0;
   }
 
-  /** What waits is rejected; what is being sent is finished, because most of it may be there. */
+  /** What waits is rejected; the chunk that is being sent is finished, because most of it may be there. */
   choke(): void {
     this.#isOpenToPeer = false;
-    for (const { request } of this.#waiting.splice(0)) this.#parts.reject(request.id, 'choked');
+    this.#finishing = this.#current?.key;
+    for (const waiting of this.#waiting.splice(0)) {
+      if (waiting.served.key === this.#finishing) this.#waiting.push(waiting);
+      else this.#parts.reject(waiting.request.id, 'choked');
+    }
   }
 
   stop(): void {
@@ -104,13 +118,14 @@ export class Serving {
     } finally {
       this.#isServing = false;
       this.#current = undefined;
+      if (!this.#isOpenToPeer && !this.#abort.signal.aborted) this.#parts.onLeft();
       if (this.#waiting.length === 0) this.#reading = this.#readingNext = undefined;
     }
   }
 
   async #send({ request, served }: Waiting): Promise<void> {
     const { id, offset, bytes } = request;
-    const current = { id, cancelled: false };
+    const current = { id, key: served.key, cancelled: false };
     this.#current = current;
     const chunk = await this.#read(served);
     if (typeof chunk === 'string') {
@@ -127,6 +142,7 @@ export class Serving {
       this.#parts.onSent(part.byteLength);
     }
     this.#refusals = 0;
+    if (end === served.bytes && this.#finishing === served.key) this.#finishing = undefined;
   }
 
   #read(served: Served): Promise<Uint8Array | RejectReason> {

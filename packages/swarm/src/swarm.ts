@@ -72,6 +72,7 @@ class SwarmPeer implements Swarm {
       self: peerHash(links.self),
       othersOf: (hash) => this.#links.finder.hashesOf(hash),
       hasTakers: () => this.#links.hasTakers,
+      sentBytesPerSecond: () => this.#turns.peakBytesPerSecond,
       arePeersExpectedFor: (hash) => this.#arePeersExpected(hash),
       windowChunks: () => (this.#downloadBucket.isLimited ? limits.windowChunksLimited : limits.windowChunksMax),
       onBadBytes: (peer) => this.#links.ban(peer, 'bad-bytes'),

@@ -1,6 +1,6 @@
 /** Who of the linked peers may download from us, looked at in rounds and soon after anything changed; and what was sent. */
 import type { PeerId } from '@unfed/protocol';
-import { Choker, slotsFor } from './choker.ts';
+import { Choker, UploadSlots } from './choker.ts';
 import type { Exchange } from './exchange.ts';
 import * as limits from './limits.ts';
 import { RateMeter } from './rate-meter.ts';
@@ -21,10 +21,9 @@ export interface UploadTurnsParts {
 export class UploadTurns {
   readonly #parts: UploadTurnsParts;
   readonly #choker: Choker;
+  readonly #slots = new UploadSlots();
   readonly #rate = new RateMeter();
   #bytesSent = 0;
-  /** The fastest that was seen lately. */
-  #peak = 0;
 
   constructor(parts: UploadTurnsParts) {
     this.#parts = parts;
@@ -37,6 +36,11 @@ export class UploadTurns {
 
   get bytesPerSecond(): number {
     return this.#rate.bytesPerSecond(this.#parts.clock.now());
+  }
+
+  /** The fastest that was seen lately; 0 before anything was sent. */
+  get peakBytesPerSecond(): number {
+    return this.#slots.peakBytesPerSecond;
   }
 
   /** Begins the rounds. */
@@ -53,6 +57,7 @@ export class UploadTurns {
   sent(bytes: number): void {
     this.#bytesSent += bytes;
     this.#rate.add(bytes, this.#parts.clock.now());
+    if (this.#slots.see(this.bytesPerSecond, this.#parts.upload.bytesPerSecond)) this.lookSoon();
   }
 
   #choose(turns: boolean): void {
@@ -63,17 +68,11 @@ export class UploadTurns {
       interested: exchange.theyAreInterested,
       givenBytesPerSecond: exchange.given.bytesPerSecond(nowMs),
       takenBytesPerSecond: exchange.taken.bytesPerSecond(nowMs),
+      isSending: exchange.isSending,
     }));
     const complete = this.#parts.isComplete();
-    const chosen = this.#choker.choose(peers, { complete, turns, slots: this.#slots() });
+    const slots = this.#slots.give(this.#parts.upload.bytesPerSecond, turns);
+    const chosen = this.#choker.choose(peers, { complete, turns, slots });
     for (const exchange of exchanges) exchange.serve(chosen.has(exchange.peer));
-  }
-
-  /** As many as the line was seen to carry lately; before anything was seen, as many as ever. */
-  #slots(): number {
-    this.#peak = Math.max(this.bytesPerSecond, this.#peak * limits.peakDecay);
-    const { bytesPerSecond } = this.#parts.upload;
-    if (this.#peak === 0) return slotsFor(bytesPerSecond);
-    return slotsFor(Math.min(Math.max(this.#peak, limits.uploadSlotBytesPerSecond * 2), bytesPerSecond));
   }
 }
