@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytesText, memoryText, peerText, rateText } from './format.ts';
+import { bytesText, memoryText, peerText, rangeText, rateText } from './format.ts';
 
 describe('numbers as people read them', () => {
   it('sizes', () => {
@@ -16,6 +16,10 @@ describe('numbers as people read them', () => {
 
   it('rates', () => {
     expect([0.256, 31.44, 1234.5].map(rateText)).toEqual(['0.26', '31.4', '1,235']);
+  });
+
+  it('ranges', () => {
+    expect(rangeText([4, 1250])).toBe('4 to 1,250');
   });
 
   it('peers by their ends, for their starts are alike', () => {

@@ -16,6 +16,11 @@ export function rateText(value: number): string {
   return (value >= 10 ? oneDigit : twoDigits).format(value);
 }
 
+/** Two whole numbers and what lies between. */
+export function rangeText([low, high]: readonly [number, number]): string {
+  return `${counts.format(low)} to ${counts.format(high)}`;
+}
+
 /** @returns decimal units, as networks and shops count them */
 export function bytesText(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];

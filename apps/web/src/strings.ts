@@ -1,6 +1,9 @@
 /** Every word that the page shows, in one place, ready for another language. Numbers are formatted by format.ts. */
 import { durationText } from '@unfed/swarm/progress-text';
-import { bytesText, countText, memoryText, rateText } from './format.ts';
+import { bytesText, countText, memoryText, rangeText, rateText } from './format.ts';
+import { leakFigures } from './privacy/leak-figures.ts';
+
+const { layers: leakLayers, search, probe } = leakFigures;
 
 const layersText = (layers: string) => (/\D/.test(layers) ? `layers ${layers}` : `layer ${layers}`);
 
@@ -291,9 +294,17 @@ export const strings = {
         rest: 'Settings, and the parts of models that it fetched',
       },
     ],
+    leakTitle: 'What a stage can read',
+    leak: [
+      `Before the first layer, every word: by a look-up in a table that is public.`,
+      `Behind any number of layers, ${countText(search.percent)} % of the words: by trying words in turn, which takes ${rangeText(search.msPerWord)} ms of one processor core for each.`,
+      `By learning for ${countText(probe.seconds)} seconds from other text, ${rangeText(probe.behindFirst)} % of the words behind the first layer, ${rangeText(probe.inTheMiddle)} % in the middle and ${rangeText(probe.behindLast)} % behind the last.`,
+      `So layers that your own machine would run, at the beginning or the end, cost a reader seconds and keep nothing secret. This page runs none.`,
+      `We measured this on the demo model of ${countText(leakLayers)} layers, with simple means. Better ones read more, and faster.`,
+    ],
     limitsTitle: 'The limits, honestly',
     limits: [
-      'Hidden states leak words. In one published attack 88 % of tokens were recovered, and a stage that computes enough can try every token in order and be sure. Do not ask what no stranger may read.',
+      'Hidden states leak words, as said above. Do not ask what no stranger may read.',
       'Stages see your address in this version. Circuits, in which each hop knows only its neighbours, are not built yet.',
       'Somebody who watches all links can match the times of messages, whatever is encrypted.',
       'Stages could answer wrongly on purpose; nothing checks them yet.',
