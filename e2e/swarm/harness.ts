@@ -3,7 +3,7 @@
  * verified, stored and passed on. Driven by e2e/swarm.spec.ts through `window.weightsTab`.
  */
 import type { Peer, RelayInfo } from '@unfed/client';
-import { createPeerOn, type Platform } from '@unfed/client/create-peer';
+import { createPeerOn, memoryGuardStore, type Platform } from '@unfed/client/create-peer';
 import type { Engine, SpanRunner } from '@unfed/engine';
 import { createNetwork } from '@unfed/network';
 import { shardEntry, spanShards, type ManifestHash, type Span } from '@unfed/protocol';
@@ -52,6 +52,7 @@ class WeightsTab {
       createNetwork,
       createEngine: async () => this.#engine(),
       openStore: async () => ({ store: given, durable: true, note: '' }),
+      openGuardStore: memoryGuardStore,
       askToKeep,
     };
     this.#peer = await createPeerOn(platform, { relay, modelsUrl: new URL('/models', location.href).href });

@@ -84,6 +84,8 @@ export class FakePeer implements Peer {
         { peer: relayInfo.peer, transport: 'websocket', isRelay: true },
         ...stages.map(({ peer }) => ({ peer, transport: 'webrtc', isRelay: false }) as const),
       ],
+      guards: [],
+      local: true,
     };
     const state = () => this.#donationState;
     const become = async (next: DonationState) => {

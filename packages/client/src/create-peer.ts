@@ -1,5 +1,4 @@
 /** Puts one peer together from its parts, for whatever platform is handed in. */
-import { createHopKeys } from '@unfed/circuit';
 import { createStageLinks, type StageLinks } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import { manifestHash, randomIdentity, type ManifestHash, type PeerId } from '@unfed/protocol';
@@ -7,6 +6,7 @@ import { httpFiles, httpSeed, withPublishers, type ShardSource } from '@unfed/sw
 import { createActivity } from './activity.ts';
 import { createAnnouncer, type Announcer } from './announcer.ts';
 import { Changes } from './changes.ts';
+import { createCircuits, type Circuits } from './circuits.ts';
 import { createDonation } from './donation.ts';
 import { isLocalRelay } from './local-relay.ts';
 import { knownModels, modelName, type KnownModel } from './known-models.ts';
@@ -20,14 +20,14 @@ import { watchStageNeighbours, type StageNeighbours } from './stage-neighbours.t
 import { createWeights } from './weights.ts';
 
 export async function createPeerOn(platform: Platform, options: PeerOptions): Promise<Peer> {
-  const { identity, network, announcer } = await join(platform, options);
+  const abort = new AbortController();
+  const { identity, network, circuits, announcer } = await join(platform, options, abort.signal);
   const publisherOf = namedPublishers(options.relay);
   const source = withPublishers(httpSeed({ baseUrl: options.modelsUrl }), publisherOf);
   const neighbours = watchStageNeighbours(network);
   const links = createStageLinks(neighbours.links);
   const changes = new Changes();
   const stopListening = [network.onChange(changes.notify), network.directory.onChange(changes.notify)];
-  const abort = new AbortController();
   const known = knownModels({
     listed: options.relay.models.map(({ manifest, name }) => ({ manifest: manifestHash(manifest), name })),
     directory: network.directory,
@@ -38,6 +38,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
   const { activity, weights, donation } = createVolunteer(platform, options, {
     network,
     announcer,
+    circuits,
     neighbours,
     links,
     known,
@@ -51,7 +52,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
   return {
     id: identity.peer,
     get network() {
-      return networkView(network, known());
+      return networkView(network, known(), circuits);
     },
     donation,
     weights,
@@ -74,6 +75,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       await weights.stop();
       announcer.stop();
       links.stop();
+      await circuits.stop();
       for (const stop of stopListening) stop();
       changes.stop();
       await network.stop();
@@ -81,11 +83,15 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
   };
 }
 
+export { memoryGuardStore } from './guard-store.ts';
 export type { OpenedStore, PeerOptions, Platform } from './platform.ts';
 
-/** Meets the others under the identity that volunteers. */
-async function join(platform: Platform, { relay, signal, ...options }: PeerOptions) {
-  const identity = options.identity ?? randomIdentity();
+/**
+ * Meets the others under the identity that volunteers.
+ * @param stopped ends what is made for asking
+ */
+async function join(platform: Platform, options: PeerOptions, stopped: AbortSignal) {
+  const { relay, signal, identity = randomIdentity() } = options;
   const network = await platform.createNetwork({
     identity,
     relays: [{ peer: relay.peer, addresses: relay.addresses }],
@@ -93,18 +99,20 @@ async function join(platform: Platform, { relay, signal, ...options }: PeerOptio
     allowPrivateAddresses: options.allowPrivateAddresses ?? isLocalRelay(relay.addresses),
     signal,
   });
+  const circuits = createCircuits({ platform, options, network, signal: stopped });
   const announcer = createAnnouncer(network, {
     identity,
     forward: options.forward ?? false,
     operator: options.operator ?? null,
-    hopKeys: createHopKeys({ nowMs: Date.now }),
+    hopKeys: circuits.hopKeys,
   });
-  return { identity, network, announcer };
+  return { identity, network, circuits, announcer };
 }
 
 interface VolunteerParts {
   readonly network: Network;
   readonly announcer: Announcer;
+  readonly circuits: Circuits;
   readonly neighbours: StageNeighbours;
   readonly links: StageLinks;
   readonly known: () => ReadonlyMap<ManifestHash, KnownModel>;
@@ -115,7 +123,7 @@ interface VolunteerParts {
 
 /** What a peer needs to serve layers: chunks, the donation that loads them, and how busy both find the line. */
 function createVolunteer(platform: Platform, options: PeerOptions, parts: VolunteerParts) {
-  const { network, announcer, neighbours, links, known, source, publisherOf, onChange } = parts;
+  const { network, announcer, circuits, neighbours, links, known, source, publisherOf, onChange } = parts;
   const activity = createActivity({
     positionsServed: () => (donation.state.kind === 'serving' ? donation.state.positionsServed : 0),
     onChange: () => weights.shareLine(),
@@ -134,6 +142,14 @@ function createVolunteer(platform: Platform, options: PeerOptions, parts: Volunt
     knownModels: () => known().keys(),
     onChange,
   });
-  const donation = createDonation({ platform, network, links, weights, announcer, onChange });
+  const donation = createDonation({
+    platform,
+    network,
+    links,
+    circuits: circuits.service,
+    weights,
+    announcer,
+    onChange,
+  });
   return { activity, weights, donation };
 }

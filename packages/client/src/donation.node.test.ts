@@ -19,6 +19,8 @@ let asker: StageLinks;
 let donation: Donation;
 let offers: (StageOffer | null)[];
 let engines: { disposed: boolean }[];
+/** Stages that circuits lead to now. */
+let stagesOfCircuits: number;
 /** What the runner fails with from now on. */
 let lose: Error | undefined;
 
@@ -31,6 +33,7 @@ beforeEach(() => {
   asker = createStageLinks(pool.network.peer(testIdentity(9)));
   offers = [];
   engines = [];
+  stagesOfCircuits = 0;
   lose = undefined;
   donation = createDonation(partsOf());
 });
@@ -53,6 +56,12 @@ function partsOf(): DonationParts {
   const directory = { announcements: () => memory.announcements(), onChange: () => () => undefined, whole: true };
   return {
     links,
+    circuits: {
+      serve: () => {
+        stagesOfCircuits++;
+        return () => void stagesOfCircuits--;
+      },
+    },
     weights: { join: async () => source, fetch: async ({ span }) => span, leave: () => undefined },
     network: { self: identity.peer, directory } as unknown as Network,
     announcer: { offer: (stage) => void offers.push(stage), exchange: () => undefined, stop: () => undefined },
@@ -95,9 +104,11 @@ describe('donation', () => {
     await openSession();
     expect(donation.state).toMatchObject({ kind: 'serving', sessions: 1 });
     expect(offers.at(-1)).toMatchObject({ queueLength: 1 });
+    expect(stagesOfCircuits).toBe(1);
     await donation.stop();
     expect(offers.at(-1)).toBeNull();
     expect(donation.state).toEqual({ kind: 'off' });
+    expect(stagesOfCircuits).toBe(0);
   });
 
   it('of starts in quick succession the last one serves, and nothing of the others stays', async () => {
@@ -105,6 +116,7 @@ describe('donation', () => {
     expect(donation.state).toMatchObject({ kind: 'serving' });
     expect(offers.at(-1)).not.toBeNull();
     expect(engines.filter(({ disposed }) => !disposed)).toHaveLength(1);
+    expect(stagesOfCircuits).toBe(1);
   });
 
   it('stopped while it starts: off, not failed, and the engine is given back', async () => {

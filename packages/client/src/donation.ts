@@ -1,6 +1,12 @@
 /** A volunteer's side: fetch layers, test and measure this machine, serve, and say at every moment what is going on. */
 import type { Engine, SpanRunner } from '@unfed/engine';
-import { chooseSpan, createStageService, type StageLinks, type StageService } from '@unfed/inference';
+import {
+  chooseSpan,
+  createStageService,
+  type CircuitService,
+  type StageLinks,
+  type StageService,
+} from '@unfed/inference';
 import { checkManifestSizes } from '@unfed/model';
 import type { Network } from '@unfed/network';
 import { layerShard, shardEntry, spanShards, type Manifest, type ManifestHash, type Span } from '@unfed/protocol';
@@ -17,6 +23,8 @@ export interface DonationParts {
   readonly platform: Pick<Platform, 'createEngine'>;
   readonly network: Network;
   readonly links: StageLinks;
+  /** The hop of this peer, by which circuits reach the stage. */
+  readonly circuits: Pick<CircuitService, 'serve'>;
   readonly weights: DonationWeights;
   readonly announcer: Announcer;
   readonly onChange: () => void;
@@ -92,6 +100,7 @@ class Running {
   #engine: Engine | undefined;
   #runner: SpanRunner | undefined;
   #service: StageService | undefined;
+  #leaveCircuits = (): void => undefined;
   #serving: Extract<DonationState, { kind: 'serving' }> | undefined;
 
   constructor(parts: DonationParts, show: (state: DonationState) => void, onLost: (error: Error) => void) {
@@ -137,6 +146,7 @@ class Running {
       onRunnerLost: this.#onLost,
     });
     this.#service = service;
+    this.#leaveCircuits = this.#parts.circuits.serve(service.core);
     this.#serving = {
       kind: 'serving',
       model: manifest.name,
@@ -212,6 +222,7 @@ class Running {
   async stop(): Promise<void> {
     if (!this.#abort.signal.aborted) {
       this.#abort.abort();
+      this.#leaveCircuits();
       this.#service?.stop();
       this.#parts.announcer.offer(null);
       this.#parts.weights.leave();

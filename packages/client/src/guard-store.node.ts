@@ -1,7 +1,7 @@
 /** The sample of guards of a Node peer: a file for its owner alone, never seen half written. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GuardStore } from './guard-store.ts';
+import { memoryGuardStore, type GuardStore } from './guard-store.ts';
 
 /** @param folder made when it is not there */
 export function fileGuardStore(folder: string): GuardStore {
@@ -21,4 +21,8 @@ export function fileGuardStore(folder: string): GuardStore {
       renameSync(`${path}.new`, path);
     },
   };
+}
+
+export function openNodeGuardStore(folder: string | undefined): GuardStore {
+  return folder === undefined ? memoryGuardStore() : fileGuardStore(folder);
 }

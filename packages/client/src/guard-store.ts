@@ -32,3 +32,12 @@ export function pageGuardStore(storage: Pick<Storage, 'getItem' | 'setItem'>): G
     write: (text) => storage.setItem(pageKey, text),
   };
 }
+
+/** In memory where the browser lends no storage, as with all cookies blocked: guards then change at every load. */
+export function openPageGuardStore(): GuardStore {
+  try {
+    return pageGuardStore(localStorage);
+  } catch {
+    return memoryGuardStore();
+  }
+}

@@ -3,6 +3,7 @@ import { createEngine } from '@unfed/engine';
 import { createNetwork } from '@unfed/network';
 import { askToKeep } from '@unfed/swarm';
 import { createPeerOn } from './create-peer.ts';
+import { openPageGuardStore } from './guard-store.ts';
 import type { Peer } from './peer.ts';
 import { openPageStore } from './page-store.ts';
 import type { PeerOptions } from './platform.ts';
@@ -13,5 +14,8 @@ export type { PeerOptions } from './platform.ts';
 
 /** Resolves at once, also while the relay cannot be reached: `network.relay` says how it stands. */
 export function createPeer(options: PeerOptions): Promise<Peer> {
-  return createPeerOn({ createNetwork, createEngine, openStore: openPageStore, askToKeep }, options);
+  return createPeerOn(
+    { createNetwork, createEngine, openStore: openPageStore, openGuardStore: openPageGuardStore, askToKeep },
+    options,
+  );
 }

@@ -3,7 +3,10 @@
  * put it together; this file says what it can do.
  */
 import type { ManifestHash, PeerId, Span, UnfedError } from '@unfed/protocol';
+import type { GuardView } from './guard-sample.ts';
 import type { Keeping, PieceMap } from '@unfed/swarm';
+
+export type { GuardView } from './guard-sample.ts';
 
 /** What a relay says of itself at `GET /relay.json`; the page's own origin serves it. */
 export interface RelayInfo {
@@ -64,6 +67,10 @@ export interface NetworkView {
   readonly pools: readonly PoolView[];
   readonly forwarders: readonly ForwarderView[];
   readonly connections: readonly ConnectionView[];
+  /** First hops of this person's circuits, in the order in which they are used. */
+  readonly guards: readonly GuardView[];
+  /** The relay is on this machine or in this room: hops of one operator or network may stand in one circuit. */
+  readonly local: boolean;
 }
 
 /** What the Donate tab shows. Every state that is not `serving` says why. */

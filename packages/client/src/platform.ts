@@ -4,6 +4,7 @@ import type { Network, NetworkOptions } from '@unfed/network';
 import type { Identity } from '@unfed/protocol';
 import type { ChunkStore, Keeping } from '@unfed/swarm';
 import type { OwnLayers } from './own-layers.ts';
+import type { GuardStore } from './guard-store.ts';
 import type { RelayInfo } from './peer.ts';
 
 export interface EngineRequest {
@@ -26,6 +27,8 @@ export interface Platform {
   createEngine(request: EngineRequest): Promise<Engine>;
   /** @param folder where Node keeps chunks */
   openStore(folder: string | undefined): Promise<OpenedStore>;
+  /** @param folder the same: beside the chunks Node keeps the sample of guards */
+  openGuardStore(folder: string | undefined): GuardStore;
   /** Asks whoever lends the disk to keep what is stored, as one does when a person has chosen to give room. */
   askToKeep(): Promise<Keeping>;
 }

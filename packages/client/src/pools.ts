@@ -2,6 +2,7 @@
 import { coverage } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import type { Announcement, ManifestHash } from '@unfed/protocol';
+import type { Circuits } from './circuits.ts';
 import { modelName, type KnownModel } from './known-models.ts';
 import type { ForwarderView, NetworkView, PoolView, StageView } from './peer.ts';
 
@@ -9,6 +10,7 @@ export function networkView(
   network: Network,
   /** Pools to show even when nobody serves them. */
   known: ReadonlyMap<ManifestHash, KnownModel>,
+  { local, guards }: Pick<Circuits, 'local' | 'guards'>,
 ): NetworkView {
   const announcements = network.directory.announcements();
   const pools = new Map<ManifestHash, Announcement[]>([...known.keys()].map((hash) => [hash, []]));
@@ -24,6 +26,8 @@ export function networkView(
     pools: [...pools].map(([hash, pool]) => poolView(hash, pool, { self: network.self, known: known.get(hash) })),
     forwarders: announcements.filter(isForwarder).map(({ peer }): ForwarderView => ({ peer })),
     connections: network.connections,
+    guards: guards.guards,
+    local,
   };
 }
 

@@ -54,6 +54,8 @@ function peerWith(answer: Answer, contextLength = 100): Peer {
     pools: [{ manifest, name: 'demo', layers: 2, coverage: [1, 1], stages: [stage] }],
     forwarders: [],
     connections: [],
+    guards: [],
+    local: true,
   };
   const off: DonationState = { kind: 'off' };
   const promptTokens: Chat['promptTokens'] = (messages) =>
