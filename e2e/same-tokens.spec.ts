@@ -50,6 +50,11 @@ test('wasm: 2, 4 and 8 stages give every prompt the tokens and the bits of one p
   for (const stages of [2, 4, 8]) {
     await test.step(`${stages} stages`, async () => expect(await cut(stages, 'f32')).toEqual(alone));
   }
+  await test.step('2 stages between own layers, which share a worker with the ends', async () => {
+    const [stages, ownLayers, precision] = [2, { first: 1, last: 2 }, 'f32'] as const;
+    const options = { stages, ownLayers, prompts, tokensMax, precision };
+    expect(await harness.evaluate((it, a) => it.cut(a.stages, a.prompts, a), options)).toEqual(alone);
+  });
   await test.step('4 stages with float16 between them', async () => {
     const halves = await cut(4, 'f16');
     prompts.forEach((prompt, i) => {

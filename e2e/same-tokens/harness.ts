@@ -3,6 +3,7 @@ import { createEngine, type Backend } from '@unfed/engine';
 import { loadTokenizer } from '@unfed/model';
 import { manifestHash, type Precision } from '@unfed/protocol';
 import { httpSeed } from '@unfed/swarm';
+import type { OwnLayers } from '../../packages/client/src/own-layers.ts';
 import {
   CutModel,
   expectedTokens,
@@ -18,7 +19,7 @@ export interface SameTokensHarness {
   cut(
     stages: number,
     prompts: readonly PromptRow[],
-    options: { tokensMax: number; precision: Precision },
+    options: { tokensMax: number; precision: Precision; ownLayers?: OwnLayers },
   ): Promise<Continuation[]>;
   /** What the reference says each prompt must give. */
   expected(prompts: readonly PromptRow[], tokensMax: number): (readonly number[])[];
@@ -54,7 +55,7 @@ const harness: SameTokensHarness = {
     return continuations;
   },
   async cut(stages, prompts, options) {
-    const model = await CutModel.load(started(), stages);
+    const model = await CutModel.load(started(), stages, options.ownLayers);
     const continuations = await model.continueAll(prompts, options);
     await model.dispose();
     return continuations;
