@@ -2,6 +2,9 @@
 import { bytesToHex, type SessionId } from '@unfed/protocol';
 import type { KeyStream } from './ntor.ts';
 
+/** What both ends of a handshake must mean by it. */
+export const verification = new TextEncoder().encode('unfed circuit v1');
+
 export interface CircuitKeys {
   /** Of the layer from the client to the hop, and from the hop to the client. */
   readonly forward: Uint8Array;

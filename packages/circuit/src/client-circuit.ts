@@ -13,10 +13,9 @@ import {
   type Cell,
   type CellType,
 } from './cell.ts';
-import { circuitKeys, type CircuitKeys } from './circuit-keys.ts';
+import { circuitKeys, verification, type CircuitKeys } from './circuit-keys.ts';
 import { cutMessage, MessageParts } from './data-cells.ts';
 import { CircuitError, type CircuitReason } from './errors.ts';
-import { verification } from './hop-table.ts';
 import { ClientLayers, type Origin } from './layer.ts';
 import * as limits from './limits.ts';
 import {

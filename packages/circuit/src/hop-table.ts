@@ -13,7 +13,7 @@ import {
   readHandshakeBody,
   type Cell,
 } from './cell.ts';
-import { circuitKeys } from './circuit-keys.ts';
+import { circuitKeys, verification } from './circuit-keys.ts';
 import { CircuitError, type CircuitReason } from './errors.ts';
 import type { HopKeys } from './hop-keys.ts';
 import { HopCircuit, type HopHost, type HopOutputs } from './hop.ts';
@@ -22,9 +22,6 @@ import { decodeRole } from './messages.ts';
 import { readHandshake } from './ntor.ts';
 import { Port, type PortKind } from './port.ts';
 import { TokenBucket } from './token-bucket.ts';
-
-/** What both ends of a handshake must mean by it. */
-export const verification = new TextEncoder().encode('unfed circuit v1');
 
 export interface HopTableOptions<L> {
   readonly self: PeerId;

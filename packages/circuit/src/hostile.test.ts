@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { build, namesOf, stageRole, World, WorldClient, type End } from './circuit-world.fixture.ts';
 import { decodeCell, encodeCell, handshakeBody, type CellType } from './cell.ts';
-import { verification } from './hop-table.ts';
+import { verification } from './circuit-keys.ts';
 import * as limits from './limits.ts';
 import { encodeRole } from './messages.ts';
 import { startHandshake } from './ntor.ts';

@@ -2,8 +2,9 @@
 
 /**
  * One frame on a link: type u8, circuit id u32, body. With the link's length word it is one message of 4,080 bytes, the
- * largest that crosses a distance without an extra round trip. Smaller cells cost less padding for a model of a small
- * width and more layers a step for every other: a layer's cost is nearly all per byte, so large ones win.
+ * largest that crosses a distance without an extra round trip. To seal or open a layer was measured to take 21, 22 and
+ * 33 µs for cells of 1, 2 and 4 KiB: smaller ones save bytes for a model of a small width alone, and cost every other
+ * two to three times the time.
  */
 export const cellBytes = 4076;
 export const cellHeaderBytes = 5;

@@ -17,11 +17,13 @@ import {
 } from '@unfed/circuit';
 import {
   asError,
+  bytesPerNumber,
   decodeStageFrame,
   encodeStep,
   hexToBytes,
   InvalidValueError,
   startDeadline,
+  stepHeaderBytes,
   type Announcement,
   type Directory,
   type Link,
@@ -34,7 +36,7 @@ import {
 } from '@unfed/protocol';
 import { HopLostError } from './circuit-errors.ts';
 import type { CircuitLinks } from './circuit-links.ts';
-import { StepWindow, type WaitingStep } from './circuit-steps.ts';
+import { coverMessage, isCover, StepWindow, type WaitingStep } from './circuit-steps.ts';
 import { StageLostError, StageRefusedError, StepTimeoutError } from './errors.ts';
 import { packHidden, unpackHidden } from './hidden-states.ts';
 import * as limits from './limits.ts';
@@ -79,6 +81,8 @@ export interface CircuitRoute extends Route {
   readonly sessions: readonly ResumableSession[];
   /** Cover: a loop to a hop (0 is the guard) and back, which on the links looks like any other cell. */
   loop(hop: number): void;
+  /** Cover: goes where a step of one position goes, and is computed nowhere. One at a time. */
+  dummyStep(): void;
 }
 
 /**
@@ -140,6 +144,8 @@ class BuiltRoute implements CircuitRoute, ClientOutputs {
   #failure: UnfedError | undefined;
   #closed = false;
   #loops = 0;
+  /** A dummy step is on its way. */
+  #covering = false;
 
   constructor(options: CircuitRouteOptions, link: Link) {
     const { path, positionsMax, random = secureRandom, links } = options;
@@ -275,6 +281,15 @@ class BuiltRoute implements CircuitRoute, ClientOutputs {
     if (this.alive && hop < this.#circuit.length) this.#circuit.loop(hop, this.#loops++);
   }
 
+  dummyStep(): void {
+    if (!this.alive || this.#covering) return;
+    this.#covering = true;
+    const { width, precision } = this.#options;
+    const message = coverMessage(stepHeaderBytes + width * bytesPerNumber(precision));
+    // Where it cannot be sent, nothing is covered any more.
+    this.#circuit.sendMessage(message, { padded: false }).catch(() => undefined);
+  }
+
   send(frame: Uint8Array): Promise<void> {
     return this.#link.send(frame);
   }
@@ -304,6 +319,10 @@ class BuiltRoute implements CircuitRoute, ClientOutputs {
   }
 
   result(message: Uint8Array): void {
+    if (isCover(message)) {
+      this.#covering = false;
+      return;
+    }
     const waiting = this.#steps.shift();
     if (waiting === undefined) return;
     try {

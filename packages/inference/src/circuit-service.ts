@@ -25,6 +25,7 @@ import {
   type Step,
 } from '@unfed/protocol';
 import type { CircuitLinks } from './circuit-links.ts';
+import { isCover } from './circuit-steps.ts';
 import { StageProtocolError } from './errors.ts';
 import * as limits from './limits.ts';
 import type { SessionDoor, StageCore, StageSession } from './stage-core.ts';
@@ -154,6 +155,10 @@ class Service implements CircuitService, HopOutputs<Link> {
   /** @throws DecodeError, StageProtocolError: the circuit ends */
   message(circuit: Circuit, message: Uint8Array): void {
     const held = this.#held.get(circuit.keys.session);
+    if (held !== undefined && isCover(message)) {
+      void circuit.sendResult(message, { padded: false });
+      return;
+    }
     const frame = decodeStageFrame(message);
     if (held === undefined || frame.kind !== 'step') {
       throw new StageProtocolError('unknown-session', 'only steps of an open session travel on circuits');

@@ -1,5 +1,17 @@
 /** Steps on a circuit: their results come in order, and no more cells are under way than a window, so that no hop floods. */
 
+/** First byte of a dummy step: no frame of a stage begins with it. */
+const coverKind = 0;
+
+/** @param bytes of the step that it looks like */
+export function coverMessage(bytes: number): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+export function isCover(message: Uint8Array): boolean {
+  return message[0] === coverKind;
+}
+
 export interface WaitingStep {
   readonly message: Uint8Array;
   readonly padded: boolean;

@@ -1,3 +1,4 @@
+export { coverBytesPerSecond, startCover, type CoverOptions } from './circuit-cover.ts';
 export { HopLostError } from './circuit-errors.ts';
 export { createCircuitLinks, type CircuitLinks } from './circuit-links.ts';
 export {
