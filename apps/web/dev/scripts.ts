@@ -76,6 +76,20 @@ const heldWeights: WeightsView = {
   uploadBytesPerSecond: 1.4 * 2 ** 20,
 };
 
+/** What lies on the disk while nothing donates: layers served before, and the ends of a model that was asked. */
+const resting: ModelWeightsView = { ...held, heldBytes: 0, wantedBytes: 0, peers: 0 };
+const asked: ModelWeightsView = {
+  ...resting,
+  manifest: manifestHash('a7'.repeat(32)),
+  name: 'Qwen2.5-0.5B-Instruct',
+  storedBytes: 73 * 2 ** 20,
+  pieces: [embeddingShard, ...Array.from({ length: 24 }, (_, layer) => layerShard(layer)), headShard].map((id) => {
+    const isEnd = id === embeddingShard || id === headShard;
+    const states = new Uint8Array(isEnd ? 36 : 9).fill(pieceState(isEnd ? 'held' : 'other'));
+    return { id, states };
+  }),
+};
+
 const whole: Script = {
   coverage: [2, 2, 2, 1, 1, 2, 2, 3],
   donation: { kind: 'off' },
@@ -113,6 +127,10 @@ const scripts: Readonly<Record<string, Script>> = {
     ...whole,
     donation: { kind: 'downloading', span, bytes: coming.heldBytes, bytesTotal: coming.wantedBytes },
     weights: fetching,
+  },
+  resting: {
+    ...whole,
+    weights: { ...noWeights, models: [resting, asked], usedBytes: resting.storedBytes + asked.storedBytes },
   },
   paused: { ...whole, weights: { ...fetching, models: [{ ...coming, paused: true }], banned: 1 } },
   full: {

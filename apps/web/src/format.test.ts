@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytesText, memoryText, peerText, rangeText, rateText } from './format.ts';
+import { bytesText, memoryText, peerText, rangeText, rateText, storedText } from './format.ts';
 
 describe('numbers as people read them', () => {
   it('sizes', () => {
@@ -10,6 +10,13 @@ describe('numbers as people read them', () => {
       '2.3 MB',
       '41 MB',
       '1 GB',
+    ]);
+    expect([1023, 1024, 90 * 2 ** 20, 2 ** 30 - 1, 1.5 * 2 ** 30].map(storedText)).toEqual([
+      '1,023 bytes',
+      '1 kB',
+      '90 MB',
+      '1 GB',
+      '1.5 GB',
     ]);
     expect([256, 1024, 1448].map(memoryText)).toEqual(['256 MB', '1 GB', '1.4 GB']);
   });

@@ -23,11 +23,20 @@ export function rangeText([low, high]: readonly [number, number]): string {
 
 /** @returns decimal units, as networks and shops count them */
 export function bytesText(bytes: number): string {
+  return inUnits(bytes, 1000);
+}
+
+/** What lies in memory or on the disk, in the units of `memoryText`, so that both stand beside each other. */
+export function storedText(bytes: number): string {
+  return inUnits(bytes, 1024);
+}
+
+function inUnits(bytes: number, unitBytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
   let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
+  while (value >= unitBytes - 0.5 && unit < units.length - 1) {
+    value /= unitBytes;
     unit++;
   }
   return `${value >= 10 || unit === 0 ? counts.format(Math.round(value)) : oneDigit.format(value)} ${units[unit]}`;

@@ -1,6 +1,6 @@
 /** Every word that the page shows, in one place, ready for another language. Numbers are formatted by format.ts. */
 import { durationText } from '@unfed/swarm/progress-text';
-import { bytesText, countText, memoryText, rangeText, rateText } from './format.ts';
+import { bytesText, countText, memoryText, storedText, rangeText, rateText } from './format.ts';
 import { leakFigures } from './privacy/leak-figures.ts';
 
 const { layers: leakLayers, search, probe } = leakFigures;
@@ -135,7 +135,7 @@ export const strings = {
     offNoModel: 'No model is known yet; you can start as soon as a pool or a relay offers one.',
     preparing: 'The page loads the runtime, tests it against known answers and measures it.',
     downloading: (layers: string, bytes: number, bytesTotal: number) =>
-      `${capitalized(layersText(layers))}: ${bytesText(bytes)} of ${bytesText(bytesTotal)}. Every piece is checked before it is used.`,
+      `${capitalized(layersText(layers))}: ${storedText(bytes)} of ${storedText(bytesTotal)}. Every piece is checked before it is used.`,
     failed: (message: string) => `${capitalized(message)}.`,
     again: 'Try again',
     serving: (model: string, layers: string, since: string) =>
@@ -159,8 +159,8 @@ export const strings = {
   weights: {
     title: 'Weights on this machine',
     intro: 'Pieces of models, fetched from other volunteers and the relay, each checked before it is kept.',
-    nothing: 'Nothing is kept yet. What you serve is fetched piece by piece, and kept for the next time.',
-    used: (usedMiB: number, capMiB: number) => `${memoryText(usedMiB)} of at most ${memoryText(capMiB)} used.`,
+    nothing: 'Nothing is kept yet. What you serve or ask with is fetched piece by piece, and kept for the next time.',
+    used: (bytes: number, capMiB: number) => `${storedText(bytes)} of at most ${memoryText(capMiB)} used.`,
     kept: {
       kept: 'The browser keeps them until you delete them.',
       'best-effort': 'The browser may clear them when the disk runs low; then they are fetched again.',
@@ -170,9 +170,9 @@ export const strings = {
       perSecond > 0
         ? `${bytesText(bytes)} passed on to other volunteers, ${bytesText(perSecond)}/s now.`
         : `${bytesText(bytes)} passed on to other volunteers.`,
-    complete: (bytes: number) => `Complete: ${bytesText(bytes)}.`,
-    idle: (bytes: number) => `${bytesText(bytes)} kept; nothing more is wanted now.`,
-    part: (held: number, wanted: number) => `${bytesText(held)} of ${bytesText(wanted)}`,
+    complete: (bytes: number) => `Complete: ${storedText(bytes)}.`,
+    idle: (bytes: number) => `${storedText(bytes)} kept for the next time.`,
+    part: (held: number, wanted: number) => `${storedText(held)} of ${storedText(wanted)}`,
     paused: 'paused',
     waiting: 'waiting for somebody who has the rest',
     rate: (perSecond: number, sources: string) => `${bytesText(perSecond)}/s from ${sources}`,
@@ -200,7 +200,7 @@ export const strings = {
     delete: 'Delete',
     deleteTitle: (model: string) => `Delete ${model} from this machine?`,
     deleteBody: (bytes: number) =>
-      `This frees ${bytesText(bytes)}. Others can no longer fetch it from you, and you fetch it again when you next serve it.`,
+      `This frees ${storedText(bytes)}. Others can no longer fetch it from you, and this page fetches it again when it next serves or asks it.`,
     deleteConfirm: 'Delete it',
     deleteRefuse: 'Keep it',
     store: 'Disk at most',

@@ -200,7 +200,7 @@ export interface ModelWeightsView {
   /** Whether the HTTP seed is being asked too. */
   readonly seed: boolean;
   readonly paused: boolean;
-  /** Empty while this model is only kept, and nothing of it exchanged. */
+  /** Empty where the manifest is not kept. */
   readonly pieces: PieceMap;
 }
 

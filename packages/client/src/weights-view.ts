@@ -1,12 +1,13 @@
 /** What is kept, fetched and passed on, as the page shows it. Pure. */
 import type { ManifestHash } from '@unfed/protocol';
-import { secondsLeft, type Keeping, type StoredModel, type Swarm } from '@unfed/swarm';
+import { secondsLeft, type Keeping, type Swarm } from '@unfed/swarm';
+import type { KeptModel } from './kept-models.ts';
 import type { ModelWeightsView, WeightsView } from './peer.ts';
 
 export interface WeightsFacts {
   /** While nobody donates here there is none, and chunks only lie in the store. */
   readonly swarm: Pick<Swarm, 'progress' | 'pieceMap' | 'upload' | 'bans'> | undefined;
-  readonly stored: readonly StoredModel[];
+  readonly stored: readonly KeptModel[];
   readonly usedBytes: number;
   readonly capBytes: number;
   readonly kept: Keeping;
@@ -31,7 +32,7 @@ export function weightsView(facts: WeightsFacts): WeightsView {
 }
 
 function modelViews({ swarm, stored, nameOf }: WeightsFacts): ModelWeightsView[] {
-  const storedBytes = new Map(stored.filter(({ shards }) => shards.size > 0).map((it) => [it.manifest, it.bytes]));
+  const storedBytes = new Map(stored.map((it) => [it.manifest, it.bytes]));
   const exchanged = (swarm?.progress ?? []).map((progress): ModelWeightsView => {
     const { manifest, name, doneBytes, totalBytes, bytesPerSecond, peersGiving, seed, paused } = progress;
     return {
@@ -49,24 +50,24 @@ function modelViews({ swarm, stored, nameOf }: WeightsFacts): ModelWeightsView[]
     };
   });
   const known = new Set(exchanged.map(({ manifest }) => manifest));
-  const lying = [...storedBytes].filter(([manifest]) => !known.has(manifest));
+  const resting = stored.filter(({ manifest }) => !known.has(manifest));
   const shown = exchanged.filter(({ storedBytes: bytes, wantedBytes }) => bytes > 0 || wantedBytes > 0);
-  return [...shown, ...lying.map(([manifest, bytes]) => restingView(manifest, nameOf(manifest), bytes))];
+  return [...shown, ...resting.map((model) => restingView(model, nameOf(model.manifest)))];
 }
 
 /** A model that is kept from an earlier time. */
-function restingView(manifest: ManifestHash, name: string, storedBytes: number): ModelWeightsView {
+function restingView({ manifest, name, bytes, pieces }: KeptModel, otherName: string): ModelWeightsView {
   return {
     manifest,
-    name,
+    name: name ?? otherName,
     heldBytes: 0,
     wantedBytes: 0,
-    storedBytes,
+    storedBytes: bytes,
     bytesPerSecond: 0,
     secondsLeft: 0,
     peers: 0,
     seed: false,
     paused: false,
-    pieces: [],
+    pieces,
   };
 }

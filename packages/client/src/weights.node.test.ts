@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ensureDemoModel } from '@unfed/model/node';
 import { embeddingShard, identityFromSeed, layerShard, manifestHash, type ManifestHash } from '@unfed/protocol';
-import { memoryStore, type ChunkStore, type RawFiles } from '@unfed/swarm';
+import { memoryStore, pieceState, type ChunkStore, type RawFiles } from '@unfed/swarm';
 import { folderFiles, folderSource } from '@unfed/swarm/node';
 import { createMemoryNetwork, type MemoryNetwork } from '@unfed/testing';
 import type { Network } from '@unfed/network';
@@ -122,6 +122,21 @@ describe('weights of a peer', () => {
     const { hash, manifest } = await ensureDemoModel(modelsDir);
     await weights.source.shard(manifest, layerShard(0));
     expect((await store.held(hash)).size).toBe(0);
+  }, 120_000);
+
+  it('are shown with their map while nobody donates', async () => {
+    const { hash, manifest } = await ensureDemoModel(modelsDir);
+    const asking = createWeights({ ...partsOf(), seed: folderFiles(modelsDir) });
+    await asking.source.shard((await asking.source.manifest(hash)).manifest, embeddingShard);
+    await until(() => weights.view.models.some(({ pieces }) => pieces.length > 0));
+    const shown = weights.view.models.find((model) => model.manifest === hash);
+    expect(shown).toMatchObject({ name: manifest.name, wantedBytes: 0 });
+    expect(shown?.pieces.map(({ states }) => [...new Set(states)])).toEqual(
+      manifest.shards.map(({ id }) => [pieceState(id === embeddingShard ? 'held' : 'other')]),
+    );
+    await weights.join(hash, signal);
+    weights.leave();
+    await until(() => weights.view.models.some(({ pieces }) => pieces.length > 0));
   }, 120_000);
 
   it('of the ends are not kept where nothing lasts', async () => {

@@ -5,13 +5,14 @@
  */
 import type { Network } from '@unfed/network';
 import { embeddingShard, headShard, spanText } from '@unfed/protocol';
-import type { ManifestHash, PeerId, ShardId, Span } from '@unfed/protocol';
+import type { Manifest, ManifestHash, PeerId, ShardId, Span } from '@unfed/protocol';
 import { collectModels, createSwarm, keepingSource, withPublishers } from '@unfed/swarm';
-import type { ChunkStore, Keeping, KeepingSource, RawFiles, ShardSource, StoredModel, Swarm } from '@unfed/swarm';
+import type { ChunkStore, Keeping, KeepingSource, RawFiles, ShardSource, Swarm } from '@unfed/swarm';
 import type { Announcer } from './announcer.ts';
 import { BandwidthShare } from './bandwidth-share.ts';
 import { directoryReady } from './directory-ready.ts';
 import { fetchSpan, type FetchedSpan, type SpanFetch } from './fetch-span.ts';
+import { keptModels, type KeptModel } from './kept-models.ts';
 import * as limits from './limits.ts';
 import type { WeightCaps, Weights } from './peer.ts';
 import type { OpenedStore } from './platform.ts';
@@ -68,7 +69,8 @@ class StoredWeights implements PeerWeights {
   #opened: OpenedStore | undefined;
   #swarm: Swarm | undefined;
   #keeping: KeepingSource | undefined;
-  #stored: readonly StoredModel[] = [];
+  #stored: readonly KeptModel[] = [];
+  readonly #manifests = new Map<ManifestHash, Manifest>();
   #kept: Keeping = 'unknown';
   #uploadedBytesBefore = 0;
   #note = '';
@@ -140,6 +142,8 @@ class StoredWeights implements PeerWeights {
     clearInterval(this.#ticking);
     this.#parts.announcer.exchange([]);
     swarm.stop();
+    // What it showed of its models is now to be read from the store.
+    this.#countSoon();
     this.#parts.onChange();
   }
 
@@ -236,7 +240,9 @@ class StoredWeights implements PeerWeights {
 
   async #count(): Promise<void> {
     this.#counting = undefined;
-    this.#stored = (await this.#opened?.store.models().catch(() => this.#stored)) ?? [];
+    if (this.#opened === undefined) return;
+    const isExchanged = (hash: ManifestHash): boolean => this.#swarm?.pieceMap(hash) !== undefined;
+    this.#stored = await keptModels(this.#opened.store, isExchanged, this.#manifests).catch(() => this.#stored);
     this.#parts.onChange();
   }
 }

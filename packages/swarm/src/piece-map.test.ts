@@ -1,7 +1,7 @@
-import { layerShard } from '@unfed/protocol';
+import { embeddingShard, layerShard } from '@unfed/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pieceCells, pieceCounts, pieceGrid, pieceState, pieceStates, type PieceMap } from './piece-map.ts';
+import { keptPieces, pieceCells, pieceCounts, pieceGrid, pieceState, pieceStates, type PieceMap } from './piece-map.ts';
 
 const pieceMaps = fc
   .array(fc.array(fc.integer({ min: 0, max: pieceStates.length - 1 }), { minLength: 1, maxLength: 40 }), {
@@ -15,6 +15,19 @@ const shard = (states: Parameters<typeof pieceState>[0][]): PieceMap => [
 ];
 
 describe('piece map', () => {
+  it('of a model that is only kept shows what is here, and nothing as missing', () => {
+    const chunks = (count: number): Uint8Array[] => Array.from({ length: count }, () => new Uint8Array(32));
+    const shards = [
+      { id: embeddingShard, bytes: 3 << 20, chunks: chunks(3) },
+      { id: layerShard(0), bytes: 2 << 20, chunks: chunks(2) },
+    ];
+    const map = keptPieces({ shards }, new Map([[embeddingShard, [0, 2, 7]]]));
+    expect(map.map(({ id, states }) => [id, [...states].map((state) => pieceStates[state])])).toEqual([
+      [embeddingShard, ['held', 'other', 'held']],
+      [layerShard(0), ['other', 'other']],
+    ]);
+  });
+
   it('shows every chunk once, in order, within the cells allowed and within one shard each', () => {
     fc.assert(
       fc.property(pieceMaps, fc.nat(200), (map, more) => {

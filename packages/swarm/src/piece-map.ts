@@ -1,5 +1,5 @@
 /** What a model's chunks are doing, drawn as a bounded number of cells. Pure: the page draws them, tests read them. */
-import { InvalidValueError, type ShardId } from '@unfed/protocol';
+import { InvalidValueError, type Manifest, type ShardId } from '@unfed/protocol';
 
 /**
  * other: not wanted here; missing: wanted, and nobody who is reachable has it; offered: wanted, and somebody has it;
@@ -33,6 +33,17 @@ export interface PieceCell {
 
 export function pieceState(state: PieceState): number {
   return pieceStates.indexOf(state);
+}
+
+/** The map of a model that is only kept, and of which nothing is wanted. @param held as a store tells it */
+export function keptPieces(
+  { shards }: Pick<Manifest, 'shards'>,
+  held: ReadonlyMap<ShardId, readonly number[]>,
+): PieceMap {
+  return shards.map(({ id, chunks }) => {
+    const here = new Set(held.get(id));
+    return { id, states: Uint8Array.from(chunks, (_, chunk) => pieceState(here.has(chunk) ? 'held' : 'other')) };
+  });
 }
 
 /**
