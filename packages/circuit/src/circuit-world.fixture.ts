@@ -34,6 +34,7 @@ export class WorldPeer {
   readonly stages = new Set<HopCircuit<End>>();
   readonly messages: Uint8Array[] = [];
   readonly closings: CircuitReason[] = [];
+  readonly prepared: PeerId[] = [];
   readonly #world: World;
   refuse: WireError | undefined;
   /** Answers the client's request for an extension; undefined: opens the link. */
@@ -55,6 +56,7 @@ export class WorldPeer {
       send: (link, frame) => world.carry(link, frame),
       peerOf: (link) => world.idOf(link.to),
       outputs: {
+        prepare: (peer) => void this.prepared.push(peer),
         extend: (circuit, peer) => this.#extend(circuit, peer),
         openStage: (circuit, role) => this.#openStage(circuit, role),
         message: (circuit, message) => this.#message(circuit, message),
@@ -227,7 +229,7 @@ export async function build(
     await world.run();
   }
   const last = world.peer(`f${forwarders - 1}`).peer;
-  client.circuit.establish(new Uint8Array(16).fill(5));
+  client.circuit.establish(new Uint8Array(16).fill(5), world.peer(`s${stages - 1}`).peer);
   for (let i = 0; i < stages; i++) {
     client.circuit.extend(world.peer(`s${i}`).target, stageRole(i, stages, last));
     await world.run();

@@ -54,7 +54,7 @@ describe('a circuit (C8 to C20)', () => {
         client.circuit.extend(world.peer(name).target, { role: 'forward' });
         await world.run();
       }
-      client.circuit.establish(cookie);
+      client.circuit.establish(cookie, world.peer('s0').peer);
       const role = stageRole(0, 1, world.peer('f1').peer);
       client.circuit.extend(world.peer('s0').target, {
         ...role,
@@ -90,7 +90,7 @@ describe('a circuit (C8 to C20)', () => {
     await world.run();
     client.circuit.truncate(0);
     await world.run();
-    client.circuit.establish(new Uint8Array(16).fill(5));
+    client.circuit.establish(new Uint8Array(16).fill(5), world.peer('s1').peer);
     client.circuit.extend(world.peer('s1').target, stageRole(0, 1, world.peer('f0').peer));
     await world.run();
     expect(client.heard()).toEqual([

@@ -124,10 +124,10 @@ export class ClientCircuit {
     else this.#ask(this.length - 1, { kind: 'extend', peer, handshake: handshake.handshake });
   }
 
-  /** Asks the last hop to hand on, as coming from behind it, what a stage that knows the cookie brings. */
-  establish(cookie: Uint8Array): void {
+  /** Asks the last hop to hand on, as coming from behind it, what this peer brings when it knows the cookie. */
+  establish(cookie: Uint8Array, peer: PeerId): void {
     this.#rendezvous = this.length - 1;
-    this.#ask(this.#rendezvous, { kind: 'rendezvous', cookie });
+    this.#ask(this.#rendezvous, { kind: 'rendezvous', cookie, peer });
   }
 
   /** Ends what is behind a hop; `truncated` follows. */

@@ -43,4 +43,19 @@ describe('hop keys (C3)', () => {
     expect(keys.firstUse(key, client)).toBe(false);
     expect(keys.firstUse(new Uint8Array(32), client)).toBe(false);
   });
+
+  it('of very many client keys the oldest are forgotten, and none is refused', () => {
+    const { keys } = keysAt();
+    const [key] = keys.announced;
+    const client = (number: number): Uint8Array => {
+      const bytes = new Uint8Array(32);
+      new DataView(bytes.buffer).setUint32(0, number);
+      return bytes;
+    };
+    let taken = 0;
+    for (let i = 0; i <= limits.handshakesRememberedMax; i++) if (keys.firstUse(key, client(i))) taken++;
+    expect(taken).toBe(limits.handshakesRememberedMax + 1);
+    expect(keys.firstUse(key, client(limits.handshakesRememberedMax))).toBe(false);
+    expect(keys.firstUse(key, client(0))).toBe(true);
+  });
 });

@@ -44,12 +44,17 @@ export class HopKeys {
 
   /**
    * Takes note of a handshake.
-   * @returns false where this client key came before with this hop key, or too many came to remember one more
+   * @returns false where this client key came before with this hop key. Of very many the oldest are forgotten: to refuse
+   * instead would let anybody close this hop to everybody; a handshake that is replayed gains nothing but our work.
    */
   firstUse(publicKey: Uint8Array, clientKey: Uint8Array): boolean {
     const key = this.#find(publicKey);
     const name = bytesToHex(clientKey);
-    if (key === undefined || key.seen.has(name) || key.seen.size >= limits.handshakesRememberedMax) return false;
+    if (key === undefined || key.seen.has(name)) return false;
+    if (key.seen.size >= limits.handshakesRememberedMax) {
+      const [oldest] = key.seen;
+      key.seen.delete(oldest);
+    }
     key.seen.add(name);
     return true;
   }

@@ -146,7 +146,8 @@ export class HopTable<L extends object> {
     const cookie = bytesToHex(readCookieBody(body));
     const circuit = this.#cookies.get(cookie);
     const { theirs } = this.#stateOf(link);
-    if (circuit === undefined || theirs.has(id)) {
+    const awaited = circuit?.awaited === this.#options.peerOf(link);
+    if (circuit === undefined || !awaited || theirs.has(id)) {
       theirs.get(id)?.circuit.close('protocol');
       this.#refuse(link, id, 'not-allowed');
       return;

@@ -43,6 +43,8 @@ export interface HopHost<L> {
 
 /** What only the peer around can do. Each is answered by a method of the circuit, at once or later. */
 export interface HopOutputs<L> {
+  /** Have a link to a peer ready, by its own announcement. */
+  prepare(peer: PeerId): void;
   /** Open a link to a peer, by its own announcement: then `extendTo` or `extendFailed`. */
   extend(circuit: HopCircuit<L>, peer: PeerId): void;
   /** Reserve a session, and open a link to the rendezvous where the role names one: then `accept` or `refuse`. */
@@ -91,6 +93,7 @@ export class HopCircuit<L> {
   /** Cells for a next hop that is gone may still be on their way. */
   #hadNext = false;
   #cookie: Uint8Array | undefined;
+  #awaited: PeerId | undefined;
   /** The last stage's, at the last forwarder. */
   #joined: Port<L> | undefined;
   /** At the last stage. */
@@ -278,7 +281,7 @@ export class HopCircuit<L> {
       case 'truncate':
         return this.#dropNext('closed');
       case 'rendezvous':
-        return this.#offer(control.cookie);
+        return this.#offer(control.cookie, control.peer);
       case 'loop':
         if (!this.#loops.take(this.#host.nowMs())) throw new CircuitError('flood', 'loops');
         return this.#say({ kind: 'looped', number: control.number });
@@ -288,11 +291,9 @@ export class HopCircuit<L> {
   }
 
   #extend(peer: PeerId, handshake: Uint8Array): void {
-    if (this.#next !== undefined || this.#previous === undefined)
-      throw new CircuitError('protocol', 'a second next hop');
+    if (this.#next !== undefined) throw new CircuitError('protocol', 'a second next hop');
     this.#next = { peer, handshake, askedMs: this.#host.nowMs(), port: undefined, answered: false };
-    const tooMany = ++this.#extensions > limits.extendsPerCircuitMax;
-    const refusal = tooMany ? 'not-allowed' : this.#host.refusal(peer, this.#previous.link);
+    const refusal = this.#mayDial(peer);
     if (refusal === undefined) this.#host.outputs.extend(this, peer);
     else this.#dropNext(refusal);
   }
@@ -305,12 +306,25 @@ export class HopCircuit<L> {
     this.#say({ kind: 'truncated', side: 'next', reason });
   }
 
-  #offer(cookie: Uint8Array): void {
+  #offer(cookie: Uint8Array, peer: PeerId): void {
     if (this.role.role !== 'forward' || this.#cookie !== undefined || !this.#host.offer(cookie, this)) {
       throw new CircuitError('protocol', 'a rendezvous that cannot be');
     }
     this.#cookie = cookie;
+    this.#awaited = peer;
+    // While the circuit is built on, so that the last stage finds the link there.
+    if (this.#mayDial(peer) === undefined) this.#host.outputs.prepare(peer);
     this.#say({ kind: 'established' });
+  }
+
+  /** Who may join here. */
+  get awaited(): PeerId | undefined {
+    return this.#awaited;
+  }
+
+  #mayDial(peer: PeerId): CircuitReason | undefined {
+    if (this.#previous === undefined || ++this.#extensions > limits.extendsPerCircuitMax) return 'not-allowed';
+    return this.#host.refusal(peer, this.#previous.link);
   }
 
   /** A last stage named our cookie: once, and no more. */

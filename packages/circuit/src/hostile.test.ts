@@ -314,7 +314,26 @@ describe('floods', () => {
 });
 
 describe('rendezvous', () => {
-  it('is joined once, and only with its cookie', async () => {
+  it('is joined once, only with its cookie, and only by the peer that it is for', async () => {
+    const world = new World(['f0', 's0', 'x0']);
+    const early = new WorldClient(world, 'f0', 1);
+    early.circuit.extend(world.peer('f0').target, { role: 'forward' });
+    await world.run();
+    early.circuit.establish(new Uint8Array(16).fill(7), world.peer('s0').peer);
+    await world.run();
+    expect(world.peer('f0').prepared).toEqual([world.peer('s0').peer]);
+    const join = (from: string, cookie: number, circuit: number): CellType => {
+      const body = concat(new Uint8Array(16).fill(cookie), new Uint8Array(limits.bodyBytes - 16));
+      world.peer('f0').table.receive(world.link(from, 'f0').other, encodeCell({ type: 'join', circuit, body }));
+      return typeOf(world.sent[world.sent.length - 1].frame);
+    };
+    expect(join('x0', 7, 1)).toBe('destroyed');
+    expect(join('s0', 8, 2)).toBe('destroyed');
+    expect(join('s0', 7, 3)).toBe('joined');
+    expect(join('s0', 7, 4)).toBe('destroyed');
+  });
+
+  it('of a whole circuit is not to be had by a stranger', async () => {
     const { world } = await whole();
     const stranger = world.link('x0', 'f1').other;
     for (const cookie of [5, 6]) {
@@ -353,6 +372,33 @@ describe('links that go', () => {
     await world.run();
     expect(client.heard()).toEqual(['ended link-lost 0']);
     expect([...world.peers.values()].map(({ table }) => table.circuits)).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('a guard that sends anything', () => {
+  const types: CellType[] = ['created', 'backward', 'joined', 'destroyed', 'forward', 'create'];
+
+  it('ends the circuit at worst, with a typed reason', async () => {
+    const kinds = fc.constantFrom('noise' as const, 'altered' as const, 'again' as const);
+    const cell = fc.record({ type: fc.constantFrom(...types), kind: kinds, seed: fc.nat() });
+    await fc.assert(
+      fc.asyncProperty(fc.array(cell, { minLength: 1, maxLength: 6 }), async (cells) => {
+        const { world, client } = await whole(1, 1);
+        client.circuit.loop(1, 1);
+        await world.run();
+        const real = world.sent.filter(({ to }) => to === 'client').map(({ frame }) => frame);
+        for (const { type, kind, seed } of cells) {
+          const known = decodeCell(real[seed % real.length]).body;
+          const body = kind === 'noise' ? seededBytes(seed)(limits.bodyBytes) : kind === 'again' ? known : flip(known);
+          client.circuit.receive({ type, circuit: 1, body });
+        }
+        const said = client.heard().slice(1);
+        expect(said.length).toBeLessThanOrEqual(1);
+        for (const each of said) expect(each).toMatch(/^ended [a-z-]+ /);
+        await client.circuit.sendMessage(step, { padded: false }).catch(() => undefined);
+      }),
+      { numRuns: 25 },
+    );
   });
 });
 

@@ -44,7 +44,7 @@ export const circuitsPerLinkMax = 64;
 /** Handshakes cost some 3 ms each: by link, a bucket of this many, filled up at this rate. */
 export const createsBurst = 32;
 export const createsPerSecond = 8;
-/** Extensions that one circuit may ask for in its life: retries included. */
+/** Peers that one circuit may have a hop dial in its life: retries, and the rendezvous, included. */
 export const extendsPerCircuitMax = 8;
 /** Loops (cover) a circuit may ask of one hop, a second. */
 export const loopsPerSecondMax = 10;
@@ -57,7 +57,7 @@ export const extendMsMax = 15_000;
 
 /** A hop key serves its hour and the next. */
 export const hopKeyMs = 3_600_000;
-/** Client keys that a hop remembers for each of its keys, so that no handshake is taken twice. */
-export const handshakesRememberedMax = 65_536;
+/** Client keys that a hop remembers for each of its keys, so that no handshake is taken twice: 2 hours at 4 a second. */
+export const handshakesRememberedMax = 32_768;
 /** How long a stage keeps a session whose circuit broke. */
 export const resumeMsMax = 60_000;

@@ -32,7 +32,7 @@ const controls: Control[] = [
   { kind: 'extended', handshake: new Uint8Array(704) },
   { kind: 'truncate' },
   { kind: 'truncated', side: 'next', reason: 'busy' },
-  { kind: 'rendezvous', cookie: new Uint8Array(16) },
+  { kind: 'rendezvous', cookie: new Uint8Array(16), peer },
   { kind: 'established' },
   { kind: 'failed', code: 'busy', message: 'no room' },
   { kind: 'loop', number: 7 },

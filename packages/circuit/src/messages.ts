@@ -130,7 +130,8 @@ const schemas = {
   truncate: empty,
   /** What was behind this hop is gone; or who had joined its rendezvous. */
   truncated: v.strictObject({ side: v.picklist(['next', 'rendezvous']), reason: v.picklist(circuitReasons) }),
-  rendezvous: v.strictObject({ cookie: fixedBytes(cookieBytes) }),
+  /** Who may join, and what proves that it is for this circuit. */
+  rendezvous: v.strictObject({ cookie: fixedBytes(cookieBytes), peer: peerIdSchema }),
   established: empty,
   failed: v.strictObject(failureEntries),
   /** Cover: comes back as it is. */

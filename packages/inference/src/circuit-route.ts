@@ -181,7 +181,7 @@ class BuiltRoute implements CircuitRoute, ClientOutputs {
     for (const peer of [guard, ...forwarders]) await this.#extend(peer, { role: 'forward' }, signal);
     const cookie = this.#random(cookieBytes);
     // Not waited for: what follows on the same way comes after it.
-    this.#circuit.establish(cookie);
+    this.#circuit.establish(cookie, stages[stages.length - 1].peer);
     const between = stages.slice(1).map(() => this.#random(32));
     const last = this.#peers[forwarders.length];
     for (const [i, hop] of stages.entries()) {

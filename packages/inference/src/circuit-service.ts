@@ -132,6 +132,11 @@ class Service implements CircuitService, HopOutputs<Link> {
     }
   }
 
+  prepare(peer: PeerId): void {
+    // Who is to bring results opens the link itself where this fails.
+    dialAnnounced(this.#options, peer).catch(() => undefined);
+  }
+
   extend(circuit: Circuit, peer: PeerId): void {
     dialAnnounced(this.#options, peer).then(
       (link) => circuit.extendTo(link),
