@@ -3,7 +3,7 @@
  * one later reads nothing older. What is announced is this hour's and the previous one.
  */
 import { bytesToHex } from '@unfed/protocol';
-import { secureRandom, type RandomBytes } from './bytes.ts';
+import { equalBytes, secureRandom, type RandomBytes } from './bytes.ts';
 import * as limits from './limits.ts';
 import { publicKeyOfSecret } from './ntor.ts';
 
@@ -60,8 +60,7 @@ export class HopKeys {
   }
 
   #find(publicKey: Uint8Array): HopKey | undefined {
-    const name = bytesToHex(publicKey);
-    return this.#valid().find((key) => bytesToHex(key.publicKey) === name);
+    return this.#valid().find((key) => equalBytes(key.publicKey, publicKey));
   }
 
   /** Newest first. A machine that slept makes one key, not one for each hour. */
