@@ -1,8 +1,10 @@
 /**
- * `npm run bench -- swarm [--seeds 1,3] [--rounds 3] [--mib 64] [--host ADDRESS] [--browser PATH]…`: chunks from other tabs
- * to one, hashed and stored in IndexedDB, against raw data channels and WebTorrent on the same work, in turns.
+ * `npm run bench -- swarm [--seeds 1,3] [--rounds 3] [--mib 64] [--rivals raw,…] [--host ADDRESS] [--browser PATH]…`: chunks
+ * from other tabs to one, hashed and stored, against raw data channels and WebTorrent on the same work, in turns.
  *
- * Every tab has a browser and a profile of its own. With one `--browser` a tab (the fetching one's first) and `--host` for
+ * Raw channels and we keep chunks in our store over IndexedDB. WebTorrent runs twice: as it comes, with its own store in the
+ * browser's private files (`webTorrent`), and over our store (`webTorrentIdb`), which is faster than its own and shows what
+ * the protocols alone differ by. Every tab has a browser and a profile of its own. With one `--browser` a tab (the fetching one's first) and `--host` for
  * relay, tracker and page, tabs can stand on different hosts. From the call to the last byte stored, links not yet open.
  */
 import { createHash } from 'node:crypto';
@@ -79,7 +81,7 @@ function readOptions(args: readonly string[]): Options {
       mib: { type: 'string', default: '64' },
       host: { type: 'string', default: localhost },
       browser: { type: 'string', multiple: true, default: [] },
-      rivals: { type: 'string', default: 'raw,webTorrent,unfed' },
+      rivals: { type: 'string', default: 'raw,webTorrent,webTorrentIdb,unfed' },
     },
   });
   return {
@@ -170,7 +172,7 @@ async function compare({ options, ...parts }: Parts): Promise<object> {
   const medians = (values: Record<string, number[]>) =>
     Object.fromEntries(Object.entries(values).flatMap(([key, all]) => (all.length === 0 ? [] : [[key, median(all)]])));
   return {
-    ...Object.fromEntries([...against('raw'), ...against('webTorrent')]),
+    ...Object.fromEntries([...against('raw'), ...against('webTorrent'), ...against('webTorrentIdb')]),
     peakMiB: Math.max(0, ...Object.entries(peaks).flatMap(([name, all]) => (name.startsWith('unfed') ? all : []))),
     megabytesPerSecond: medians(rates),
     peakMiBOf: medians(peaks),
@@ -195,7 +197,7 @@ async function measure(rival: RivalName, seeds: number, parts: Parts): Promise<M
   await fetching.resetPeak();
   const ms = await fetching.page.evaluate((name) => window.swarmTab.fetch(name), rival);
   const peakMiB = await fetching.peakMiB();
-  await fetching.page.evaluate(() => window.swarmTab.check());
+  await fetching.page.evaluate((name) => window.swarmTab.check(name), rival);
   await Promise.all([fetching, ...seeding].map(({ page }) => page.goto('about:blank')));
   return { megabytesPerSecond: (options.mib * 2 ** 20) / 1e3 / ms, peakMiB };
 }

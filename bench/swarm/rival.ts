@@ -24,4 +24,6 @@ export interface Rival {
   prepare(place: Place): Promise<void>;
   /** Fetches every chunk of the shard into the store, each verified before; may go on after the last. */
   fetch(place: Place): Promise<void>;
+  /** Where a rival keeps chunks in a store of its own: reads one back; `fetch` then ends with the last byte stored. */
+  readonly readBack?: (chunk: number) => Promise<Uint8Array<ArrayBuffer>>;
 }

@@ -7,14 +7,15 @@ import { UnfedRival } from './unfed-rival.ts';
 import { WebTorrentRival } from './webtorrent-rival.ts';
 import { chunkOf, shard } from './work.ts';
 
-export type RivalName = 'raw' | 'unfed' | 'webTorrent';
+export type RivalName = 'raw' | 'unfed' | 'webTorrent' | 'webTorrentIdb';
 
 export class SwarmTab {
   readonly #raw = new RawRival();
   readonly #rivals: Readonly<Record<RivalName, Rival>> = {
     raw: this.#raw,
     unfed: new UnfedRival(),
-    webTorrent: new WebTorrentRival(),
+    webTorrent: new WebTorrentRival('own'),
+    webTorrentIdb: new WebTorrentRival('ours'),
   };
   #place: Place | undefined;
 
@@ -40,18 +41,21 @@ export class SwarmTab {
   /** @returns ms from the call to the last byte stored */
   async fetch(name: RivalName): Promise<number> {
     const { manifest, store } = this.#ready();
+    const rival = this.#rivals[name];
     const startMs = performance.now();
     const stored = allStored(store, shardEntry(manifest, shard).bytes);
-    const fetched = this.#rivals[name].fetch(this.#ready());
-    await Promise.race([stored, fetched.then(() => stored)]);
+    const fetched = rival.fetch(this.#ready());
+    if (rival.readBack === undefined) await Promise.race([stored, fetched.then(() => stored)]);
+    else await fetched;
     return performance.now() - startMs;
   }
 
   /** @throws when anything but what the manifest names was stored */
-  async check(): Promise<void> {
+  async check(name: RivalName): Promise<void> {
     const { manifest, hash, store } = this.#ready();
+    const { readBack = (chunk: number) => store.get({ manifest: hash, shard, chunk }) } = this.#rivals[name];
     for (const [chunk, expected] of shardEntry(manifest, shard).chunks.entries()) {
-      const bytes = await store.get({ manifest: hash, shard, chunk });
+      const bytes = await readBack(chunk);
       const came =
         bytes === undefined ? 'nothing' : bytesToHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
       if (came !== bytesToHex(expected))

@@ -3,19 +3,20 @@ declare module 'webtorrent/dist/webtorrent.min.js' {
   export interface TorrentStore {
     readonly chunkLength: number;
     put(index: number, bytes: Uint8Array<ArrayBuffer>, done: (error: Error | null) => void): void;
-    get(index: number, done: (error: Error | null, bytes?: Uint8Array) => void): void;
+    get(index: number, done: (error: Error | null, bytes?: Uint8Array<ArrayBuffer>) => void): void;
     close(done: (error: Error | null) => void): void;
     destroy(done: (error: Error | null) => void): void;
   }
 
   export interface Torrent {
     readonly done: boolean;
+    readonly store: Pick<TorrentStore, 'get'>;
     once(event: 'ready' | 'done' | 'trackerAnnounce', listener: () => void): this;
     on(event: 'error', listener: (error: Error | string) => void): this;
   }
 
   export interface TorrentOptions {
-    readonly store: new () => TorrentStore;
+    readonly store?: new () => TorrentStore;
     readonly skipVerify?: boolean;
   }
 
