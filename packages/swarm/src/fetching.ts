@@ -76,7 +76,10 @@ export class Fetching {
 
   cancel(model: ExchangedModel, chunk: number): void {
     const fetch = this.#fetches.get(keyOf(model, chunk));
-    if (fetch !== undefined) this.#end(fetch);
+    if (fetch === undefined) return;
+    this.#end(fetch);
+    // Others may have waited for its room, with nothing of their own under way that would wake them.
+    void this.#pump();
   }
 
   /** @throws DecodeError for a part that nobody asked for, or that comes out of order */

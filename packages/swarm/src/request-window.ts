@@ -11,7 +11,6 @@ const newestWhenSlower = 0.15;
 
 /** One request on its way. */
 export interface Asked {
-  readonly bytes: number;
   readonly atMs: number;
   /** What had come from the peer when it was sent. */
   readonly cameBefore: number;
@@ -26,7 +25,7 @@ export class RequestWindow {
 
   asked(bytes: number, nowMs: number): Asked {
     this.#underWayBytes += bytes;
-    return { bytes, atMs: nowMs, cameBefore: this.#cameBytes };
+    return { atMs: nowMs, cameBefore: this.#cameBytes };
   }
 
   /** The first bytes of a request came. The shortest time that this took is the round trip. */
