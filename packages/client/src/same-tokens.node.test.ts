@@ -65,26 +65,20 @@ describe('the same tokens, however the layers are cut (onnxruntime-node)', () =>
     },
   );
 
-  it('any number of own layers: the same tokens and bit-identical hidden states', async () => {
-    const short = 8;
-    const whole = await CutModel.load(subject, 1);
-    const expected = [];
-    for (const prompt of prompts.slice(0, 2)) expected.push(await whole.continueAlone(prompt, short));
-    await whole.dispose();
-    const { layers } = subject.manifest.architecture;
-    for (let first = 0; first < layers; first++) {
-      for (let last = first === 0 ? 1 : 0; first + last < layers; last++) {
-        // Two stages where there is more than one layer left, so that all positions also pass from stage to stage.
+  it.each([0, 1, 2, 3, 4, 5, 6, 7])(
+    '%i own layers first and any number last: the same tokens and bit-identical hidden states',
+    async (first) => {
+      const [prompt] = prompts;
+      const { layers } = subject.manifest.architecture;
+      for (let last = 0; first + last < layers; last++) {
+        // Two stages where more than one layer is left, so that all positions also pass from stage to stage.
         const cut = await CutModel.load(subject, Math.min(2, layers - first - last), { first, last });
-        const came = await cut.continueAll(prompts.slice(0, 2), { tokensMax: short, precision: 'f32' });
-        expect(came, `${first} first, ${last} last`).toEqual(expected);
-        const circuit = { tokensMax: short, precision: 'f32', forwarders: 1 + (first % 3) } as const;
-        const around = await cut.continueAll(prompts.slice(0, 1), circuit);
-        expect(around, `${first} first, ${last} last, by a circuit`).toEqual(expected.slice(0, 1));
+        const came = await cut.continueAll([prompt], { tokensMax, precision: 'f32' });
+        expect(came, `${last} last`).toEqual([alone[0]]);
         await cut.dispose();
       }
-    }
-  });
+    },
+  );
 
   it('float16 between 4 stages: the same tokens wherever the choice is clear', async () => {
     const cut = await CutModel.load(subject, 4);
