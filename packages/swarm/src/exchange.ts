@@ -52,6 +52,9 @@ export class Exchange implements ExchangeLink {
   readonly #ourSlots = new Map<ManifestHash, number>();
   readonly #theirSlots = new Map<number, ManifestHash>();
   readonly #met = new Set<ExchangedModel>();
+  /** What the peer is to be told soon, by our number of the model. */
+  readonly #gained = new Map<number, ShardChunk[]>();
+  #cancelTelling: (() => void) | undefined;
   #theyChoke = true;
   #theyAreInterested = false;
   #weAreInterested = false;
@@ -155,7 +158,10 @@ export class Exchange implements ExchangeLink {
     const slot = this.#ourSlots.get(model.manifest);
     if (slot === undefined || !this.#met.has(model)) return;
     const { shard, chunk: place } = model.chunks.at(chunk);
-    this.#send({ kind: 'gained', slot, chunks: [{ shard, chunk: place }] });
+    const gained = this.#gained.get(slot) ?? [];
+    this.#gained.set(slot, gained);
+    gained.push({ shard, chunk: place });
+    this.#cancelTelling ??= this.#init.clock.after(limits.gainedSoonMs, () => this.#tellGained());
   }
 
   tell(model: ExchangedModel, rumours: readonly Rumour[]): void {
@@ -192,6 +198,17 @@ export class Exchange implements ExchangeLink {
     this.#send({ kind: 'bye', reason });
     this.#finish(reason, 'us');
     this.#init.link.close();
+  }
+
+  /** Stores write in batches: what is gained together is told together. */
+  #tellGained(): void {
+    this.#cancelTelling = undefined;
+    for (const [slot, chunks] of this.#gained) {
+      for (let first = 0; first < chunks.length; first += limits.gainedChunksMax) {
+        this.#send({ kind: 'gained', slot, chunks: chunks.slice(first, first + limits.gainedChunksMax) });
+      }
+    }
+    this.#gained.clear();
   }
 
   #take(frame: Uint8Array): void {
@@ -323,6 +340,7 @@ export class Exchange implements ExchangeLink {
   #finish(reason: ByeReason | undefined, by: 'us' | 'them'): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#cancelTelling?.();
     this.#serving.stop();
     this.#fetching.stop();
     this.manifests.stop();

@@ -25,6 +25,8 @@ export const unfinishedFileMsMax = 3_600_000;
 export const partBytesMax = 64 << 10;
 /** Chunks named in one `gained` frame. */
 export const gainedChunksMax = 4096;
+/** How soon peers are told of what was stored, together with what is stored meanwhile. */
+export const gainedSoonMs = 50;
 
 /** Requests that one peer may have waiting with us: a window and its endgame, with room for cancels on the way. */
 export const requestsWaitingMax = 64;
