@@ -75,6 +75,8 @@ describe('the same tokens, however the layers are cut (onnxruntime-node)', () =>
         const cut = await CutModel.load(subject, Math.min(2, layers - first - last), { first, last });
         const came = await cut.continueAll([prompt], { tokensMax, precision: 'f32' });
         expect(came, `${last} last`).toEqual([alone[0]]);
+        const circuit = { tokensMax, precision: 'f32', forwarders: 1 + (first % 3) } as const;
+        expect(await cut.continueAll([prompt], circuit), `${last} last, by a circuit`).toEqual([alone[0]]);
         await cut.dispose();
       }
     },
