@@ -132,6 +132,7 @@ export class FakePeer implements Peer {
       promptTokens: (messages: readonly ChatMessage[]) =>
         messages.reduce((sum, message) => sum + message.content.split(' ').length + 4, 0),
       answer: (_messages, options) => this.#answer(options?.signal),
+      renew: () => undefined,
     };
   }
 

@@ -8,6 +8,7 @@ const chat: Chat = {
   manifest: manifestHash('ab'.repeat(32)),
   name: 'demo',
   contextLength: 8,
+  renew: () => undefined,
   promptTokens: () => 3,
   async *answer() {
     throw new Error('no route');

@@ -40,6 +40,7 @@ export function createActivity({ positionsServed, onChange, ...options }: Activi
       name: chat.name,
       contextLength: chat.contextLength,
       promptTokens: (messages) => chat.promptTokens(messages),
+      renew: () => chat.renew(),
       async *answer(messages, answerOptions) {
         count(1);
         try {

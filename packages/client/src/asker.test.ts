@@ -1,23 +1,18 @@
 import { circuitProtocol } from '@unfed/circuit';
 import { NoRouteError } from '@unfed/inference';
-import type { Network } from '@unfed/network';
 import {
   identityFromSeed,
   LinkError,
   manifestHash,
-  networkGroupOf,
   type Announcement,
   type Identity,
-  type Listing,
   type PeerId,
 } from '@unfed/protocol';
-import { createMemoryNetwork, seededRandom, type MemoryNetwork } from '@unfed/testing';
+import { createMemoryNetwork, type MemoryNetwork } from '@unfed/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAsker, type Asker, type AskingConversation, type CircuitNeed } from './asker.ts';
-import { createAskingNodes } from './asking-nodes.ts';
-import { GuardSample } from './guard-sample.ts';
-import { memoryGuardStore } from './guard-store.ts';
+import type { AskingConversation, CircuitNeed } from './asker.ts';
 import * as limits from './limits.ts';
+import { memoryAsking, type MemoryAsking } from './memory-asking.suite.ts';
 import { RebuildLimitError } from './rebuild-limit.ts';
 
 const manifest = manifestHash('ab'.repeat(32));
@@ -30,47 +25,27 @@ const self = identity(90);
 const relay = identity(91);
 
 let memory: MemoryNetwork;
-let guards: GuardSample;
-let asker: Asker;
+let asking: MemoryAsking;
 let conversations: AskingConversation[];
-/** Nodes that were made to ask with, and are still there. */
-let asking: Set<PeerId>;
 let relayIsThere: boolean;
-let abort: AbortController;
 
 beforeEach(() => {
   memory = createMemoryNetwork({ seed: 1 });
-  asking = new Set();
   conversations = [];
   relayIsThere = true;
-  abort = new AbortController();
   for (const each of [stage, ...forwarders]) memory.peer(each).accept(circuitProtocol, () => undefined);
-  guards = new GuardSample({ store: memoryGuardStore(), nowMs: () => 1e12, random: seededRandom(1) });
-  const announcements = [stage, ...forwarders].map((each) => announcement(each.peer, each === stage));
-  const listing = (peer: PeerId): Listing => ({
-    networkGroups: [networkGroupOf(relay.peer, new Uint8Array(16).fill(peer.charCodeAt(20)))],
-    listedMs: peer === stage.peer ? 0 : 1e9,
-  });
-  asker = createAsker({
-    directory: { announcements: () => announcements, listing },
-    guards,
-    nodes: createAskingNodes({
-      createNetwork: (options) => Promise.resolve(networkOf(options.identity)),
-      relays: [],
-      iceServers: [],
-      signal: abort.signal,
-    }),
-    relayIsThere: () => relayIsThere,
-    relays: [relay.peer],
+  const announcements = [...forwarders.map(({ peer }) => announcement(peer, false)), announcement(stage.peer, true)];
+  asking = memoryAsking(memory, {
+    directory: { announcements: () => announcements },
     self: self.peer,
-    local: true,
-    random: seededRandom(1),
+    relay: relay.peer,
+    relayIsThere: () => relayIsThere,
   });
 });
 
 afterEach(async () => {
   for (const each of conversations) await each.stop();
-  abort.abort(new Error('over'));
+  asking.stop();
   memory.stop();
 });
 
@@ -81,26 +56,8 @@ function announcement(peer: PeerId, serves: boolean): Announcement {
   return { peer, ...times, stage: serves ? offer : null, ...rest };
 }
 
-/** Links in memory, as far as an asking node looks at its network. */
-function networkOf(who: Identity): Network {
-  const links = memory.peer(who);
-  asking.add(who.peer);
-  const network: Pick<Network, 'self' | 'open' | 'accept' | 'connections' | 'stop'> = {
-    self: who.peer,
-    open: (...args) => links.open(...args),
-    accept: (...args) => links.accept(...args),
-    connections: [],
-    stop: () => {
-      asking.delete(who.peer);
-      memory.leave(who.peer);
-      return Promise.resolve();
-    },
-  };
-  return network as Network;
-}
-
 function conversation(): AskingConversation {
-  const made = asker.conversation();
+  const made = asking.asker.conversation();
   conversations.push(made);
   return made;
 }
@@ -111,7 +68,7 @@ describe('a conversation that asks', () => {
   it('gets a path through the first guard and a node linked to it, the same for every circuit', async () => {
     const one = conversation();
     const first = await one.next(need);
-    expect(first.path.guard).toBe(guards.guards[0]?.peer);
+    expect(first.path.guard).toBe(asking.guards.guards[0]?.peer);
     expect(first.node.guard).toBe(first.path.guard);
     expect(first.path.stages.map(({ peer }) => peer)).toEqual([stage.peer]);
     first.built();
@@ -124,27 +81,27 @@ describe('a conversation that asks', () => {
 
   it('goes on through the second guard where the first cannot be reached, and remembers it', async () => {
     const one = await conversation().next(need);
-    const [first, second] = guards.guards.map(({ peer }) => peer) as [PeerId, PeerId];
+    const [first, second] = asking.guards.guards.map(({ peer }) => peer) as [PeerId, PeerId];
     expect(one.path.guard).toBe(first);
     memory.leave(first);
     expect((await conversation().next(need)).path.guard).toBe(second);
-    expect(guards.guards[0]?.restsUntilMs).toBeGreaterThan(0);
+    expect(asking.guards.guards[0]?.restsUntilMs).toBeGreaterThan(0);
   });
 
   it('holds nothing against a guard while the relay is away', async () => {
     relayIsThere = false;
-    asker.prepare();
+    asking.asker.prepare();
     for (const each of forwarders) memory.leave(each.peer);
     memory.leave(stage.peer);
     await expect(conversation().next(need)).rejects.toBeInstanceOf(LinkError);
-    expect(guards.guards.map(({ restsUntilMs }) => restsUntilMs)).toEqual([0, 0, 0]);
+    expect(asking.guards.guards.map(({ restsUntilMs }) => restsUntilMs)).toEqual([0, 0, 0]);
   });
 
   it('ends with an error when no guard can be reached', async () => {
     for (const each of [stage, ...forwarders]) memory.leave(each.peer);
     await expect(conversation().next(need)).rejects.toBeInstanceOf(LinkError);
-    expect(guards.guards.every(({ restsUntilMs }) => restsUntilMs > 0)).toBe(true);
-    expect(asking.size).toBe(0);
+    expect(asking.guards.guards.every(({ restsUntilMs }) => restsUntilMs > 0)).toBe(true);
+    expect(asking.here.size).toBe(0);
   });
 
   it('takes another guard after circuits through the first failed, with a node of its own', async () => {
@@ -155,7 +112,7 @@ describe('a conversation that asks', () => {
     const other = await one.next(need);
     expect(other.path.guard).not.toBe(first.path.guard);
     expect(other.node.self).not.toBe(first.node.self);
-    expect(asking.has(first.node.self)).toBe(false);
+    expect(asking.here.has(first.node.self)).toBe(false);
   });
 
   it('may build only so many circuits', async () => {
@@ -170,14 +127,14 @@ describe('a conversation that asks', () => {
     const one = conversation();
     const { node } = await one.next(need);
     await one.stop();
-    expect(asking.has(node.self)).toBe(false);
+    expect(asking.here.has(node.self)).toBe(false);
     const late = conversation();
     const next = late.next(need);
     await late.stop();
     await expect(next).rejects.toMatchObject({ code: 'link-closed' });
-    expect(guards.guards.map(({ restsUntilMs }) => restsUntilMs)).toEqual([0, 0, 0]);
+    expect(asking.guards.guards.map(({ restsUntilMs }) => restsUntilMs)).toEqual([0, 0, 0]);
     // One is made ahead for the next conversation, and no other is there.
-    expect(asking.size).toBeLessThanOrEqual(1);
+    expect(asking.here.size).toBeLessThanOrEqual(1);
     await expect(conversation().next({ ...need, span: { first: 0, last: 5 } })).rejects.toBeInstanceOf(NoRouteError);
   });
 });

@@ -2,6 +2,7 @@
  * What asking needs before a circuit can be built: a path through a guard of this person's sample, and the conversation's
  * own node with a link to that guard. Which guards failed is remembered; how often one conversation may try is limited.
  */
+import { createCircuitLinks, type CircuitLinks } from '@unfed/inference';
 import { LinkError, type ListingDirectory, type PeerId } from '@unfed/protocol';
 import type { AskingNode, AskingNodes, GuardAddress } from './asking-nodes.ts';
 import { chooseCircuitPath, guardCandidates, type CircuitPath, type PathRequest } from './circuit-path.ts';
@@ -29,6 +30,8 @@ export interface CircuitWay {
   readonly path: CircuitPath;
   /** Its link to the guard is open. It stays the conversation's, and stops with it. */
   readonly node: AskingNode;
+  /** The node's, for circuits. */
+  readonly links: CircuitLinks;
   built(): void;
   /** The circuit could not be built, or broke, at whichever hop. */
   failed(): void;
@@ -37,6 +40,8 @@ export interface CircuitWay {
 export interface Asker {
   /** Makes the next conversation's node ahead, where a guard is there. */
   prepare(): void;
+  /** A path that could be taken now; the next circuit's may be another. @throws NoPathError, NoRouteError */
+  path(need: CircuitNeed): CircuitPath;
   conversation(): AskingConversation;
 }
 
@@ -56,33 +61,44 @@ export function createAsker(init: AskerInit): Asker {
       const guard = init.guards.pick(guardCandidates(init), () => true);
       if (guard !== undefined) init.nodes.prepare(addressOf(init, guard.peer));
     },
+    path: (need) => choosePath(init, need),
     conversation: () => new Conversation(init),
   };
+}
+
+function choosePath({ directory, guards, relays, self, local, random }: AskerInit, need: CircuitNeed): CircuitPath {
+  return chooseCircuitPath({ ...need, directory, guards, relays, self, local, ...(random && { random }) });
+}
+
+/** A node, and its links of circuits. */
+interface Asking {
+  readonly node: AskingNode;
+  readonly links: CircuitLinks;
 }
 
 class Conversation implements AskingConversation {
   readonly #init: AskerInit;
   readonly #limit = new RebuildLimit();
-  #node: AskingNode | undefined;
+  #asking: Asking | undefined;
   #stopped = false;
 
   constructor(init: AskerInit) {
     this.#init = init;
   }
 
-  async next({ signal, ...need }: CircuitNeed): Promise<CircuitWay> {
-    const { directory, guards, relays, self, local, random } = this.#init;
+  async next(need: CircuitNeed): Promise<CircuitWay> {
+    const { guards, nodes, relayIsThere } = this.#init;
     this.#limit.take();
     for (let attempt = 1; ; attempt++) {
-      signal?.throwIfAborted();
-      const path = chooseCircuitPath({ ...need, directory, guards, relays, self, local, ...(random && { random }) });
+      need.signal?.throwIfAborted();
+      const path = choosePath(this.#init, need);
       const { guard } = path;
       try {
-        const node = await this.#nodeFor(guard, signal);
-        this.#init.nodes.prepare(addressOf(this.#init, guard));
-        return { path, node, built: () => guards.built(guard), failed: () => guards.failed(guard) };
+        const asking = await this.#askThrough(guard, need.signal);
+        nodes.prepare(addressOf(this.#init, guard));
+        return { path, ...asking, built: () => guards.built(guard), failed: () => guards.failed(guard) };
       } catch (error) {
-        if (this.#stopped || !(error instanceof LinkError) || !this.#init.relayIsThere()) throw error;
+        if (this.#stopped || !(error instanceof LinkError) || !relayIsThere()) throw error;
         guards.unreachable(guard);
         if (attempt >= limits.guardsMax) throw error;
       }
@@ -91,21 +107,26 @@ class Conversation implements AskingConversation {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#node?.stop();
+    await this.#leave();
   }
 
-  async #nodeFor(guard: PeerId, signal: AbortSignal | undefined): Promise<AskingNode> {
-    if (this.#node?.guard === guard && this.#node.isLinked) return this.#node;
-    const before = this.#node;
-    this.#node = undefined;
-    await before?.stop();
+  async #askThrough(guard: PeerId, signal: AbortSignal | undefined): Promise<Asking> {
+    if (this.#asking?.node.guard === guard && this.#asking.node.isLinked) return this.#asking;
+    await this.#leave();
     const node = await this.#init.nodes.take(addressOf(this.#init, guard), signal);
     if (this.#stopped) {
       await node.stop();
       throw new LinkError('closed', guard, 'the conversation is over');
     }
-    this.#node = node;
-    return node;
+    this.#asking = { node, links: createCircuitLinks(node.links) };
+    return this.#asking;
+  }
+
+  async #leave(): Promise<void> {
+    const asking = this.#asking;
+    this.#asking = undefined;
+    asking?.links.stop();
+    await asking?.node.stop();
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from '@unfed/inference';
 import { createSampler, type ChatTokenizer } from '@unfed/model';
 import type { ManifestHash, PeerId } from '@unfed/protocol';
-import { ConversationRoutes, isStageFailure, type Conversation, type RouteParts } from './conversation-routes.ts';
+import { ConversationRoutes, isRouteFailure, type Conversation, type RouteParts } from './conversation-routes.ts';
 import * as limits from './limits.ts';
 import type { AnswerEvent, AnswerOptions, Chat, ChatMessage } from './peer.ts';
 
@@ -84,15 +84,15 @@ class RoutedChat implements OpenChat {
     const positions = Math.min(run.prompt.length + run.tokensMax, this.contextLength);
     for (let attempt = 1; ; attempt++) {
       const conversation = yield* this.#routes.take({ positions, precision, without, signal });
-      yield { kind: 'route', hops: conversation.route.hops };
-      yield { kind: 'progress', stage: 'prefill', note: `reading ${run.prompt.length} tokens` };
       try {
+        yield { kind: 'route', hops: conversation.route.hops };
+        yield { kind: 'progress', stage: 'prefill', note: `reading ${run.prompt.length} tokens` };
         return yield* this.#stream(conversation, run);
       } catch (error) {
-        if (!isStageFailure(error)) throw error;
+        if (!isRouteFailure(error)) throw error;
         // A stage that gave up an idle session since the last turn did nothing wrong: it may serve the next route.
         const gaveUpIdle = !(error instanceof StepTimeoutError) && conversation.held.length > 0 && run.tokens === 0;
-        if (!gaveUpIdle) this.#routes.blame(error, without);
+        if (!gaveUpIdle) this.#routes.blame(error, conversation.era, without);
         if (run.tokens > 0 || attempt >= limits.routeAttemptsMax) throw error;
         const { hops } = conversation.route;
         const another =
@@ -132,6 +132,10 @@ class RoutedChat implements OpenChat {
       const delta = text.push(next.value);
       if (delta !== '') yield { kind: 'text', delta, tokens: run.tokens };
     }
+  }
+
+  renew(): void {
+    this.#routes.renew();
   }
 
   close(): void {

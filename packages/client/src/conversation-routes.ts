@@ -1,27 +1,36 @@
 /** The route of a conversation: found, opened, kept from turn to turn with what its stages hold, and given back. */
 import {
-  layersOfOthers,
+  HopLostError,
   NoRouteError,
-  openDirectRoute,
   openOwnLayers,
-  planRoute,
   StageLostError,
   StageRefusedError,
   StepTimeoutError,
+  type Hop,
+  type Route,
 } from '@unfed/inference';
-import type { Hop, OwnRunners, Route, StageLinks } from '@unfed/inference';
-import type { Network } from '@unfed/network';
-import type { Manifest, ManifestHash, PeerId, Precision } from '@unfed/protocol';
+import type { PeerId, Precision } from '@unfed/protocol';
+import { NoPathError } from './circuit-path.ts';
 import { directoryReady } from './directory-ready.ts';
 import * as limits from './limits.ts';
-import type { PeerPenalties } from './peer-penalties.ts';
 import type { AnswerEvent } from './peer.ts';
+import { routeWays, type RouteParts, type RouteWays } from './route-ways.ts';
+
+export type { RouteParts } from './route-ways.ts';
 
 /** A route and the tokens whose positions its stages hold. */
 export interface Conversation {
   readonly route: Route;
   readonly precision: Precision;
   readonly held: number[];
+  readonly era: Era;
+}
+
+/** From one renewal to the next: what belongs together, and has nothing in common with what comes after. */
+interface Era {
+  readonly ways: RouteWays;
+  /** Routes of it that answers use now. */
+  taken: number;
 }
 
 export interface RouteRequest {
@@ -33,21 +42,13 @@ export interface RouteRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface RouteParts {
-  readonly hash: ManifestHash;
-  readonly manifest: Manifest;
-  readonly network: Network;
-  readonly links: StageLinks;
-  /** Shared by all chats of a peer: who failed one of them is tried last by the others. */
-  readonly penalties: PeerPenalties;
-  /** Layers that run here; a route covers the others. */
-  readonly own?: OwnRunners;
-}
+export type RouteFailure = HopLostError | StageLostError | StageRefusedError | StepTimeoutError;
 
-export type StageFailure = StageLostError | StageRefusedError | StepTimeoutError;
+const routeFailures = [HopLostError, StageLostError, StageRefusedError, StepTimeoutError];
 
-export function isStageFailure(error: unknown): error is StageFailure {
-  return error instanceof StageLostError || error instanceof StageRefusedError || error instanceof StepTimeoutError;
+/** Whether another route may do better. */
+export function isRouteFailure(error: unknown): error is RouteFailure {
+  return routeFailures.some((kind) => error instanceof kind);
 }
 
 export class ConversationRoutes {
@@ -55,17 +56,20 @@ export class ConversationRoutes {
   readonly #positionsMax: number;
   #kept: Conversation | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #era: Era;
   #closed = false;
 
   /** @param positionsMax the longest session */
   constructor(parts: RouteParts, positionsMax: number) {
     this.#parts = parts;
+    this.#era = { ways: routeWays(parts), taken: 0 };
     this.#positionsMax = positionsMax;
   }
 
   /**
    * The route of the turn before, where it lives and is long enough; else a new one, over other stages when some fail.
-   * @throws NoRouteError, RelayUnreachableError, the last stage's failure, the signal's reason
+   * @throws NoRouteError, NoPathError, RelayUnreachableError, RebuildLimitError, LinkError for guards that cannot be
+   * reached, the last route's failure, the signal's reason
    */
   async *take(request: RouteRequest): AsyncGenerator<AnswerEvent, Conversation, void> {
     const kept = this.#kept;
@@ -73,19 +77,25 @@ export class ConversationRoutes {
     clearTimeout(this.#idle);
     if (kept !== undefined) {
       const fits = kept.route.positionsMax >= request.positions && kept.precision === request.precision;
-      if (kept.route.alive && fits) return kept;
+      if (kept.route.alive && fits) {
+        kept.era.taken++;
+        return kept;
+      }
       kept.route.close();
     }
     yield { kind: 'progress', stage: 'planning', note: 'choosing volunteers' };
     await directoryReady(this.#parts.network, request.signal);
+    const era = this.#era;
     for (let attempt = 1; ; attempt++) {
-      const hops = this.#plan(request.without);
-      yield { kind: 'progress', stage: 'connecting', note: `connecting to ${hops.length} stages` };
+      const { length } = era.ways.plan(request.without);
+      yield { kind: 'progress', stage: 'connecting', note: era.ways.note(length) };
+      era.taken++;
       try {
-        return { route: await this.#open(hops, request), precision: request.precision, held: [] };
+        return { route: await this.#open(era.ways, request), precision: request.precision, held: [], era };
       } catch (error) {
-        if (!isStageFailure(error)) throw error;
-        this.blame(error, request.without);
+        this.#release(era);
+        if (!isRouteFailure(error)) throw error;
+        this.blame(error, era, request.without);
         if (attempt >= limits.routeAttemptsMax || !this.canPlan(request.without)) throw error;
       }
     }
@@ -93,39 +103,39 @@ export class ConversationRoutes {
 
   /** Gives a conversation back after its turn, for the next. */
   keep(conversation: Conversation): void {
-    if (!conversation.route.alive) {
-      conversation.route.close();
-      return;
+    const { route, era } = conversation;
+    if (this.#closed || era !== this.#era || !route.alive) {
+      route.close();
+    } else {
+      this.#giveBack();
+      this.#kept = conversation;
+      this.#idle = setTimeout(() => this.#giveBack(), limits.routeIdleMsMax);
     }
-    this.#giveBack();
-    this.#kept = conversation;
-    if (this.#closed) this.#giveBack();
-    else this.#idle = setTimeout(() => this.#giveBack(), limits.routeIdleMsMax);
+    this.#release(era);
   }
 
   /** Remembers a failure; a peer that is known to have failed is not used again for this answer. */
-  blame(error: StageFailure, without: Set<PeerId>): void {
-    if (error instanceof StepTimeoutError) {
-      this.#parts.penalties.add(error.suspects);
-      return;
-    }
-    this.#parts.penalties.add([error.peer]);
-    without.add(error.peer);
+  blame(error: RouteFailure, era: Era, without: Set<PeerId>): void {
+    era.ways.broke(error);
+    const suspects = 'suspects' in error ? error.suspects : [error.peer];
+    this.#parts.penalties.add(suspects);
+    // Of several that may have passed nothing on, most did nothing wrong.
+    if (suspects.length === 1 && !(error instanceof StepTimeoutError)) without.add(suspects[0]);
   }
 
   /** Would the next route pass over at least one of these peers? */
   canPlanBeside(hops: readonly Hop[], without: ReadonlySet<PeerId>): boolean {
     const peers = new Set(hops.map(({ peer }) => peer));
-    return this.canPlan(without) && this.#plan(without).some(({ peer }) => !peers.has(peer));
+    return this.canPlan(without) && this.#era.ways.plan(without).some(({ peer }) => !peers.has(peer));
   }
 
   /** Is there a route without these peers? */
   canPlan(without: ReadonlySet<PeerId>): boolean {
     try {
-      this.#plan(without);
+      this.#era.ways.plan(without);
       return true;
     } catch (error) {
-      if (error instanceof NoRouteError) return false;
+      if (error instanceof NoRouteError || error instanceof NoPathError) return false;
       throw error;
     }
   }
@@ -133,7 +143,20 @@ export class ConversationRoutes {
   /** Nothing is kept from here on; an answer under way ends its route when it is over. */
   close(): void {
     this.#closed = true;
+    this.renew();
+  }
+
+  /** What comes next has nothing in common with what was: no session, and with circuits no identity. */
+  renew(): void {
     this.#giveBack();
+    const before = this.#era;
+    this.#era = { ways: routeWays(this.#parts), taken: 0 };
+    if (before.taken === 0) before.ways.end();
+  }
+
+  #release(era: Era): void {
+    era.taken--;
+    if (era.taken === 0 && (this.#closed || era !== this.#era)) era.ways.end();
   }
 
   #giveBack(): void {
@@ -142,33 +165,10 @@ export class ConversationRoutes {
     this.#kept = undefined;
   }
 
-  #plan(without: ReadonlySet<PeerId>): Hop[] {
-    const { network, hash, manifest, own = {} } = this.#parts;
-    return planRoute({
-      announcements: network.directory.announcements(),
-      manifest: hash,
-      model: manifest.name,
-      span: layersOfOthers(own, manifest.architecture.layers),
-      without,
-      penaltyMs: this.#parts.penalties.ms,
-    });
-  }
-
-  #open(hops: readonly Hop[], { positions, precision, signal }: RouteRequest): Promise<Route> {
-    const { links, network, hash, manifest, own = {} } = this.#parts;
+  #open(ways: RouteWays, { positions, precision, without, signal }: RouteRequest): Promise<Route> {
+    const { own = {} } = this.#parts;
     const roomy = Math.ceil((positions + limits.positionsSpare) / limits.positionsStep) * limits.positionsStep;
     const positionsMax = Math.min(roomy, this.#positionsMax);
-    return openOwnLayers(own, positionsMax, () =>
-      openDirectRoute({
-        links,
-        directory: network.directory,
-        hops,
-        manifest: hash,
-        width: manifest.architecture.width,
-        positionsMax,
-        precision,
-        signal,
-      }),
-    );
+    return openOwnLayers(own, positionsMax, () => ways.open({ positionsMax, precision, without, signal }));
   }
 }

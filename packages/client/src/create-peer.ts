@@ -46,7 +46,14 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     publisherOf,
     onChange: changes.notify,
   });
-  const parts = { platform, source: weights.source, network, links, penalties: new PeerPenalties() };
+  const parts = {
+    platform,
+    source: weights.source,
+    network,
+    links,
+    penalties: new PeerPenalties(),
+    ...(options.route === 'circuit' ? { circuits: { asker: circuits.asker, forwarders: options.forwarders } } : {}),
+  };
   const chats = new Map<ManifestHash, Promise<Chat>>();
 
   return {

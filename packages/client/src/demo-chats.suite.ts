@@ -2,13 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEngine, type Ends, type Engine, type SpanRunner } from '@unfed/engine/node';
-import { createMemoryPool, type MemoryPool } from '@unfed/inference/suites';
+import { createMemoryPool, testIdentity, type MemoryPool } from '@unfed/inference/suites';
 import { loadTokenizer, type ChatTokenizer } from '@unfed/model';
 import { ensureDemoModel } from '@unfed/model/node';
 import type { Network } from '@unfed/network';
 import type { Manifest, ManifestHash, ShardId } from '@unfed/protocol';
 import { folderSource } from '@unfed/swarm/node';
 import { createChat, type OpenChat } from './chat.ts';
+import type { ForwarderCount } from './circuit-path.ts';
+import { memoryAsking, type MemoryAsking } from './memory-asking.suite.ts';
 import { loadLocalParts, type LocalParts, type OwnLayers } from './own-layers.ts';
 import { PeerPenalties } from './peer-penalties.ts';
 import type { AnswerEvent } from './peer.ts';
@@ -20,6 +22,8 @@ export interface ChatOver {
   readonly chat: OpenChat;
   readonly runners: readonly SpanRunner[];
   readonly own: LocalParts['own'];
+  /** Where routes are circuits. */
+  readonly asking: MemoryAsking | undefined;
 }
 
 export type Cut = readonly (readonly [number, number])[];
@@ -65,7 +69,7 @@ export class DemoChats {
    */
   async over(
     spans: Cut,
-    { delayMs = 0, change = (runner) => runner, ownLayers }: DemoChatOptions = {},
+    { delayMs = 0, change = (runner) => runner, ownLayers, forwarders, guards = 3 }: DemoChatOptions = {},
   ): Promise<ChatOver> {
     const { hash, manifest } = this.#model;
     const { architecture, quantization } = manifest;
@@ -74,9 +78,16 @@ export class DemoChats {
       const spec = { architecture, quantization, span: { first, last }, positionsMax: 384, cacheBytesMax: 32 << 20 };
       runners.push(change(await this.#engine.loadSpan(spec, this.#read), index));
     }
-    const pool = createMemoryPool(runners, { width: architecture.width, manifest: hash, seed: 3, delayMs });
+    const hops = forwarders === undefined ? 0 : forwarders + guards;
+    const pool = createMemoryPool(runners, {
+      width: architecture.width,
+      manifest: hash,
+      seed: 3,
+      delayMs,
+      forwarders: hops,
+    });
     const memory = pool.network.directory(pool.client.identity.peer);
-    while (memory.announcements().length < spans.length) await new Promise((resolve) => setTimeout(resolve));
+    while (memory.announcements().length < spans.length + hops) await new Promise((resolve) => setTimeout(resolve));
     const directory = {
       announcements: () => memory.announcements(),
       onChange: (listener: () => void) => memory.onChange(listener),
@@ -87,9 +98,11 @@ export class DemoChats {
     const network = { directory, relayState: { kind: 'connected' } } as unknown as Network;
     const { links } = pool.client;
     const { ends, own } = ownLayers === undefined ? { ends: this.#ends, own: {} } : await this.#loadLocal(ownLayers);
-    const parts = { hash, manifest, tokenizer: this.#tokenizer, ends, own, network, links };
+    const asking = forwarders === undefined ? undefined : askingIn(pool);
+    const circuits = asking && { asker: asking.asker, forwarders };
+    const parts = { hash, manifest, tokenizer: this.#tokenizer, ends, own, network, links, circuits };
     const chat = createChat({ ...parts, penalties: new PeerPenalties() });
-    const opened = { pool, chat, runners, own };
+    const opened = { pool, chat, runners, own, asking };
     this.#open.push(opened);
     return opened;
   }
@@ -101,8 +114,9 @@ export class DemoChats {
 
   /** Ends the chats of one test. */
   async closeAll(): Promise<void> {
-    for (const { pool, chat, runners, own } of this.#open.splice(0)) {
+    for (const { pool, chat, runners, own, asking } of this.#open.splice(0)) {
       chat.close();
+      asking?.stop();
       pool.stop();
       for (const runner of [...runners, own.first, own.last]) await runner?.dispose();
     }
@@ -117,6 +131,15 @@ export interface DemoChatOptions {
   readonly delayMs?: number;
   readonly change?: RunnerChange;
   readonly ownLayers?: OwnLayers;
+  /** Routes are circuits, with so many forwarders behind the guard. */
+  readonly forwarders?: ForwarderCount;
+  /** Peers that only forward, beside these. */
+  readonly guards?: number;
+}
+
+function askingIn({ network, client }: MemoryPool): MemoryAsking {
+  const { peer } = client.identity;
+  return memoryAsking(network, { directory: network.directory(peer), self: peer, relay: testIdentity(250).peer });
 }
 
 export type RunnerChange = (runner: SpanRunner, index: number) => SpanRunner;

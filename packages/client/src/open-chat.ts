@@ -18,7 +18,7 @@ import * as limits from './limits.ts';
 import { loadLocalParts, ownLayersDefault, ownShards, type OwnLayers } from './own-layers.ts';
 import type { Platform } from './platform.ts';
 
-export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links' | 'penalties'> {
+export interface OpenChatParts extends Pick<ChatParts, 'network' | 'links' | 'penalties' | 'circuits'> {
   readonly platform: Pick<Platform, 'createEngine'>;
   readonly source: ShardSource;
   readonly endsBackend: 'auto' | Backend;

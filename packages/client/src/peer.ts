@@ -181,6 +181,11 @@ export interface Chat {
    * @throws NoRouteError ("nobody serves layers 4–5 of demo"), PromptTooLongError, StageLostError, LinkError, …: all UnfedError
    */
   answer(messages: readonly ChatMessage[], options?: AnswerOptions): AsyncGenerator<AnswerEvent, void, void>;
+  /**
+   * Begins anew: the next answer takes another route and, with circuits, asks under another identity. For a new
+   * conversation, and for a person who wants a new circuit. An answer under way goes on.
+   */
+  renew(): void;
 }
 
 /** One model of which chunks are kept or wanted here. Bytes are of the shards wanted here. */

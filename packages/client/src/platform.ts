@@ -4,6 +4,7 @@ import type { Network, NetworkOptions } from '@unfed/network';
 import type { Identity } from '@unfed/protocol';
 import type { ChunkStore, Keeping } from '@unfed/swarm';
 import type { OwnLayers } from './own-layers.ts';
+import type { ForwarderCount } from './circuit-path.ts';
 import type { GuardStore } from './guard-store.ts';
 import type { RelayInfo } from './peer.ts';
 
@@ -45,6 +46,10 @@ export interface PeerOptions {
   readonly endsBackend?: 'auto' | Backend;
   /** Layers of a model that chats run here, too. Default: none, by what `npm run bench -- leak` measures. */
   readonly ownLayers?: OwnLayers;
+  /** Whether routes are circuits, so that no stage learns who asks. Default: `direct`. */
+  readonly route?: 'circuit' | 'direct';
+  /** Hops behind the guard of a circuit that only forward. Default: 1. */
+  readonly forwarders?: ForwarderCount;
   /** Dial loopback and private networks. Default: only where the relay itself is there, as in development. */
   readonly allowPrivateAddresses?: boolean;
   /** Where Node keeps chunks of models, for itself alone; in memory when absent. A page keeps them in IndexedDB. */

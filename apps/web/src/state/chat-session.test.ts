@@ -31,6 +31,9 @@ const text = (delta: string): AnswerEvent => ({ kind: 'text', delta, tokens: 1 }
 
 type Answer = Chat['answer'];
 
+/** Chats that were told to begin anew. */
+let renewed = 0;
+
 const noWeights: Weights = {
   view: {
     models: [],
@@ -65,7 +68,14 @@ function peerWith(answer: Answer, contextLength = 100): Peer {
     network,
     donation: { state: off, start: async () => undefined, stop: async () => undefined },
     weights: noWeights,
-    openChat: async () => ({ manifest, name: 'demo', contextLength, promptTokens, answer }),
+    openChat: async () => ({
+      manifest,
+      name: 'demo',
+      contextLength,
+      promptTokens,
+      answer,
+      renew: () => void renewed++,
+    }),
     onChange: () => () => undefined,
     stop: async () => undefined,
   };
@@ -195,5 +205,17 @@ describe('ChatSession', () => {
     session.startNew();
     expect(session.view.turns).toEqual([]);
     expect(sessionOn(storage).session.view.turns).toEqual([]);
+  });
+
+  it('a new conversation takes nothing of the one before: its chat begins anew', async () => {
+    const { session, connect, reaches } = sessionOn();
+    session.send('q');
+    await connect(peerWith(() => answers(text('a'), end)));
+    await reaches('consent');
+    session.consent();
+    await reaches('done');
+    renewed = 0;
+    session.startNew();
+    expect(renewed).toBe(1);
   });
 });

@@ -93,6 +93,8 @@ export class ChatSession extends ObservableValue<ChatView> {
 
   startNew(): void {
     this.stop();
+    // Nothing that could tell two conversations to be one person's goes on into the next.
+    this.view.chat?.renew();
     this.set({ ...this.view, turns: [] });
     this.store();
   }
