@@ -261,10 +261,11 @@ export class ClientCircuit {
     void this.#send('destroy', destroyBody(reason, this.#random));
   }
 
-  /** A hop that says what it may not is to blame; of a cell that does not open, every hop before its maker may be. */
+  /** Who says what it may not is to blame; of a wrong answer, who gave it or who passed it on; of a bad cell, any hop. */
   #suspects(error: UnfedError): readonly number[] {
     if (error instanceof FaultOfHop) return error.hops;
-    if (error instanceof CircuitError && error.reason === 'bad-handshake') return [this.length];
+    if (error instanceof CircuitError && error.reason === 'bad-handshake')
+      return [this.length - 1, this.length].filter((hop) => hop >= 0);
     return this.#keys.map((_, hop) => hop);
   }
 

@@ -71,20 +71,15 @@ export class HopTable<L extends object> {
     return this.#held;
   }
 
-  /**
-   * @returns false for a cell of a circuit that this peer created and the table does not know: it may be a client's
-   * @throws DecodeError for what is no cell: the link should be closed
-   */
-  receive(link: L, frame: Uint8Array): boolean {
+  /** @throws DecodeError for what is no cell: the link should be closed */
+  receive(link: L, frame: Uint8Array): void {
     const cell = decodeCell(frame);
     const state = this.#stateOf(link);
     const entry = (isOutward(cell.type) ? state.theirs : state.ours).get(cell.circuit);
     if (cell.type === 'create') this.#create(link, cell);
     else if (cell.type === 'join') this.#join(link, cell);
-    else if (entry !== undefined) entry.circuit.take(entry.port.kind, cell.type, cell.body);
     // Cells of a circuit that is over may still be on their way, and those of one that never was change nothing.
-    else return isOutward(cell.type);
-    return true;
+    else entry?.circuit.take(entry.port.kind, cell.type, cell.body);
   }
 
   linkClosed(link: L): void {

@@ -145,11 +145,11 @@ describe('handshakes', () => {
     return { world, client, said: client.heard().slice(1) };
   };
 
-  it('a hop that answers with a wrong key is named', async () => {
+  it('a hop that answers with a wrong key is named, and who passed the answer on', async () => {
     const { said, world } = await asked('f1', (world) => {
       tamperOnce(world, { from: 'f1', to: 'f0', type: 'created' }, (frame) => [flip(frame, 20)]);
     });
-    expect(said).toEqual(['ended bad-handshake 1']);
+    expect(said).toEqual(['ended bad-handshake 0,1']);
     expect([...world.peers.values()].map(({ table }) => table.circuits)).toEqual([0, 0, 0]);
   });
 

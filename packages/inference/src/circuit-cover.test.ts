@@ -16,7 +16,8 @@ async function covered(): Promise<{ route: CircuitRoute; runners: SummingRunner[
   pool = createMemoryPool(runners, { width, forwarders: 2, seed: 1 });
   const of = pool;
   const directory = of.network.directory(of.client.identity.peer);
-  await vi.waitUntil(() => directory.announcements().length === 4);
+  const all = [of.client, ...of.stages, ...of.forwarders].map(({ identity }) => of.network.directory(identity.peer));
+  await vi.waitUntil(() => all.every((each) => each.announcements().length === 4), { timeout: 30_000 });
   const options = { directory, manifest: poolManifest, width, positionsMax: 8, precision: 'f32' as const };
   const route = await openCircuitRoute({ links: of.client.circuits, path: pathOf(of), ...options });
   return { route, runners };

@@ -34,9 +34,12 @@ async function poolOf(
   const readers = [of.client, ...of.stages, ...of.forwarders].map(({ identity }) =>
     of.network.directory(identity.peer),
   );
-  await vi.waitUntil(() => readers.every((reader) => reader.announcements().length === runners.length + forwarders));
+  await until(() => readers.every((reader) => reader.announcements().length === runners.length + forwarders));
   return of;
 }
+
+/** However busy the machine is. */
+const until = (check: () => boolean) => vi.waitUntil(check, { timeout: 30_000 });
 
 const summing = (stages: number, sessionsMax?: number) =>
   spansOf(stages).map((span) => new SummingRunner(span, width, sessionsMax));
@@ -81,8 +84,8 @@ describe('the circuit route (S20 to S22)', () => {
       expect(await conversation(route)).toEqual(await conversation(direct));
       direct.close();
       route.close();
-      await vi.waitUntil(() => of.stages.every(({ service }) => service.sessions === 0));
-      await vi.waitUntil(() => [...of.stages, ...of.forwarders].every(({ circuits }) => circuits.circuits === 0));
+      await until(() => of.stages.every(({ service }) => service.sessions === 0));
+      await until(() => [...of.stages, ...of.forwarders].every(({ circuits }) => circuits.circuits === 0));
     },
   );
 
@@ -242,7 +245,7 @@ describe('resuming (C15, S23)', () => {
     const route = await circuit(of, { path });
     await route.step({ position: 0, tokens: 3, hidden: rows(1, 2, 3), wants: 'last' });
     of.network.cut(path.guard, path.forwarders[0]);
-    await vi.waitUntil(() => !route.alive);
+    await until(() => !route.alive);
     const again = { ...path, forwarders: [of.forwarders[2].identity.peer] };
     return { of, route, again };
   }
@@ -256,7 +259,7 @@ describe('resuming (C15, S23)', () => {
     const whole = await direct.step({ position: 0, tokens: 4, hidden: rows(1, 2, 3, 4), wants: 'last' });
     expect([...result]).toEqual([...whole]);
     direct.close();
-    await vi.waitUntil(() => of.stages.every(({ service }) => service.sessions === 1));
+    await until(() => of.stages.every(({ service }) => service.sessions === 1));
   });
 
   it('a proof serves once, and nobody else has one: the route begins anew', async () => {
@@ -275,7 +278,7 @@ describe('resuming (C15, S23)', () => {
     const of = await poolOf(summing(1, 1), 3);
     const route = await circuit(of, { path: pathOf(of, 2) });
     of.network.cut(route.path.guard, route.path.forwarders[0]);
-    await vi.waitUntil(() => !route.alive);
+    await until(() => !route.alive);
     const other = await circuit(of, { path: { ...pathOf(of, 1), forwarders: [of.forwarders[2].identity.peer] } });
     expect(await conversation(other)).toHaveLength(5);
     const back = circuit(of, { path: { ...other.path }, resume: route.sessions });
@@ -286,7 +289,7 @@ describe('resuming (C15, S23)', () => {
     const of = await poolOf(summing(2), 1);
     const route = await circuit(of);
     route.close();
-    await vi.waitUntil(() => of.stages.every(({ service }) => service.sessions === 0));
+    await until(() => of.stages.every(({ service }) => service.sessions === 0));
     const second = await circuit(of, { resume: route.sessions });
     expect(second.held).toBe(0);
   });
