@@ -54,8 +54,10 @@ export const peerStallMs = 8_000;
 /** Silences in a row after which a peer is not asked again. */
 export const peerStallsMax = 3;
 
-/** Chunks that the origin is asked for at the same time, where there are no peers; at first one, one more with each. */
+/** Chunks that the origin is asked for at the same time, where there are no peers. */
 export const originWindowChunks = 4;
+/** At first it is one, and one more with every so many that came: peers may be about to come, and a slow line passes on little. */
+export const originWindowStep = 4;
 /** How long peers that were announced are waited for before the origin is asked for what nobody here has. */
 export const originGraceMs = 5_000;
 /** Without a byte of any peer for so long, the origin is asked for what peers have too. */
@@ -71,18 +73,22 @@ export const originTurnMs = 2_000;
 export const originAheadMs = 6_000;
 export const originAheadMax = 12;
 /** What nobody took on in so long, nobody here is after; the slowest lines pass a chunk on within it. */
-export const originSpreadMs = 30_000;
-/** What somebody said it asks the origin for, and what has not come to anybody: it may have gone, or the origin is slow. */
+export const originSpreadMs = 20_000;
+/** After this it is asked who has a chunk that somebody said to fetch: it may have gone, or the origin is slow. */
 export const originClaimMs = 30_000;
-/** What others have is waited for so long when peers here have nothing else to give. */
+/** Likewise of what others are known to have, when peers here have had nothing else to give. */
 export const originElsewhereMs = 10_000;
-/** What peers here had, and went with: others may have it, and have still to say so. */
+/** Likewise of what peers here had, and went with: others may just have got it, and have still to say so. */
 export const originVanishedMs = 5_000;
+/** How often who misses a chunk asks who has it, each time after twice as long. */
+export const originDoubtsMax = 3;
+/** How long an answer may take, there and back through all the swarm. */
+export const originAnswerMs = 3_000;
 /** How long a rank among the announced peers holds. */
 export const originRankMs = 30_000;
 
-/** Rounds of one chunk that are told, up to three for each time that the origin is asked for it. */
-export const rumourRoundsMax = 24;
+/** Rounds of one chunk that are told, up to three for each time that the origin is asked for it; the last one says that it is held. */
+export const rumourRoundsMax = 59;
 /** What more peers here hold is known around here: nobody needs to be told. */
 export const rumourCopiesMax = 2;
 /** What was heard is passed on so soon, together with what is heard meanwhile. */

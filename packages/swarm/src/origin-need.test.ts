@@ -14,16 +14,12 @@ const at = (needs: OriginNeeds, nowMs: number): OriginNeeds => {
 };
 
 describe('need of the origin', () => {
-  it('O5: a chunk is unheard of, then claimed, then elsewhere, and never so because of ourselves', () => {
+  it('O2: a chunk is unheard of until others say something of it; what we ask for ourselves stays so', () => {
     const needs = new OriginNeeds(1);
     expect(why(needs, 10)).toEqual(['unheard', 0]);
     expect(why(needs, 15)).toEqual(['unheard', 5]);
-    at(needs, 20).hear({ chunk: 0, round: 1 });
-    expect(why(needs, 30)).toEqual(['claimed', 10]);
-    at(needs, 40).hear({ chunk: 0, round: 2 });
-    expect(why(needs, 45)).toEqual(['elsewhere', 5]);
-    at(needs, 50).seeUseful();
-    expect(why(needs, 51)).toEqual(['elsewhere', 1]);
+    at(needs, 20).hear({ chunk: 0, round: 1 }, false);
+    expect(why(needs, 30)).toEqual(['known', 10]);
     const ours = at(new OriginNeeds(1), 0);
     ours.ask(0);
     expect(ours.takeNews()).toEqual([{ chunk: 0, round: 1 }]);
@@ -33,19 +29,74 @@ describe('need of the origin', () => {
     expect(ours.hasNews).toBe(false);
   });
 
-  it('O5: what peers here had vanishes with the last of them, and is known since it was heard of', () => {
+  it('O5: of a chunk that does not come it is asked who has it, sooner of one that was here, and ever later again', () => {
+    const doubtedAfterMs = (needs: OriginNeeds, sinceMs: number): number => {
+      for (let nowMs = sinceMs; nowMs < 1e6; nowMs += 500)
+        if (why(needs, nowMs)[0] === 'doubted') return nowMs - sinceMs;
+      return Infinity;
+    };
+    const claimed = at(new OriginNeeds(1), 0);
+    claimed.hear({ chunk: 0, round: 1 }, false);
+    expect(doubtedAfterMs(claimed, 0)).toBe(limits.originClaimMs);
+    const elsewhere = at(new OriginNeeds(1), 0);
+    elsewhere.hear({ chunk: 0, round: 2 }, false);
+    at(elsewhere, 70_000).seeUseful();
+    expect(why(elsewhere, 70_000)[0]).toBe('known');
+    expect(doubtedAfterMs(elsewhere, 70_000)).toBe(limits.originElsewhereMs);
+    const vanished = at(new OriginNeeds(1), 0);
+    vanished.saw(0, 0);
+    vanished.copiesChanged(0, 1);
+    at(vanished, 100_000).copiesChanged(0, 0);
+    vanished.takeNews();
+    expect(doubtedAfterMs(vanished, 100_000)).toBe(limits.originVanishedMs);
+    const [{ round }] = vanished.takeNews();
+    expect(round).toBe(3);
+    // Somebody answers, and then that is over, too.
+    at(vanished, 200_000).hear({ chunk: 0, round: round + 2 }, false);
+    vanished.saw(0, 0);
+    vanished.copiesChanged(0, 1);
+    at(vanished, 300_000).copiesChanged(0, 0);
+    expect(doubtedAfterMs(vanished, 300_000)).toBe(2 * limits.originVanishedMs);
+  });
+
+  it('O5: whatever liars answer, or say in the last round, the origin is asked in the end', () => {
+    const round = limits.rumourRoundsMax;
+    const needs = at(new OriginNeeds(1), 0);
+    needs.hear({ chunk: 0, round }, false);
+    const reasons = new Set<string>();
+    for (let nowMs = 0; nowMs < 600_000; nowMs += 500) reasons.add(why(needs, nowMs)[0]);
+    expect(why(needs, 600_000)[0]).toBe('doubted');
+    expect(why(needs, 600_000)[1]).toBeGreaterThan(limits.originAnswerMs);
+    expect(reasons).toEqual(new Set(['known', 'doubted']));
+    const answered = at(new OriginNeeds(1), 0);
+    answered.hear({ chunk: 0, round: 2 }, false);
+    let answers = 0;
+    for (let nowMs = 0; nowMs < 600_000 && why(answered, nowMs)[1] < limits.originAnswerMs * 100; nowMs += 500) {
+      for (const { round: asked } of answered.takeNews()) {
+        if (asked % 3 !== 0) continue;
+        answered.hear({ chunk: 0, round: asked + 2 }, false);
+        answers++;
+      }
+    }
+    expect(answers).toBe(limits.originDoubtsMax);
+    expect(why(answered, 600_000)[0]).toBe('doubted');
+  });
+
+  it('O5: who has a chunk answers who asks for it', () => {
+    const holder = at(new OriginNeeds(1), 0);
+    holder.hear({ chunk: 0, round: 3 }, true);
+    expect(holder.takeNews()).toEqual([{ chunk: 0, round: 5 }]);
+    const other = at(new OriginNeeds(1), 0);
+    other.hear({ chunk: 0, round: 3 }, false);
+    expect(other.takeNews()).toEqual([{ chunk: 0, round: 3 }]);
+    expect(why(other, 10)).toEqual(['doubted', 10]);
+  });
+
+  it('P8: what peers have is needed since they last gave anything', () => {
     const needs = at(new OriginNeeds(1), 100);
-    needs.saw(0, 0);
-    needs.copiesChanged(0, 1);
     expect(why(needs, 400, 1)).toEqual(['starved', 300]);
     at(needs, 500).gotPeerByte();
     expect(why(needs, 600, 1)).toEqual(['starved', 100]);
-    at(needs, 700).copiesChanged(0, 0);
-    expect(why(needs, 750)).toEqual(['vanished', 50]);
-    expect(needs.of(0, 0).knownMs).toBe(600);
-    // Somebody asks for it again: that is waited for.
-    at(needs, 800).hear({ chunk: 0, round: 4 });
-    expect(why(needs, 900)).toEqual(['claimed', 100]);
   });
 
   it('O4: counts what was fetched from the origin and not taken on, for a while; then one more is allowed', () => {
@@ -79,13 +130,13 @@ describe('need of the origin', () => {
     other.saw(0, 0);
     other.copiesChanged(0, 1);
     expect(why(other, 10, 1)[0]).toBe('starved');
-    other.hear(rumour);
-    expect(why(other, 20, 1)).toEqual(['unheard', 10]);
+    other.hear(rumour, false);
+    expect(why(other, 20, 1)).toEqual(['doubted', 10]);
     // Somebody new links the slow one: that does not help.
     const late = at(new OriginNeeds(1), 0);
-    late.hear(rumour);
+    late.hear(rumour, false);
     late.saw(0, 0);
-    expect(why(late, 5, 1)[0]).toBe('unheard');
+    expect(why(late, 5, 1)[0]).toBe('doubted');
     late.saw(0, 1);
     expect(why(late, 6, 2)[0]).toBe('starved');
     expect(late.takeNews()).toEqual([{ chunk: 0, round: rumour.round + 2 }]);

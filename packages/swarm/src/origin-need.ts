@@ -7,16 +7,13 @@ import { Rumours, type Rumour } from './rumours.ts';
 
 export interface OriginNeed {
   /**
-   * `unheard`: nobody is known to have the chunk or to ask the origin for it, but for ourselves and for who cannot pass it
-   * on. `claimed`: somebody said
-   * that it asks the origin. `elsewhere`: somebody has it, and no peer here. `vanished`: peers here had it, and went.
-   * `starved`: peers have it, and give nothing at all.
+   * `unheard`: nobody is known to have the chunk or to ask the origin for it, but for ourselves. `doubted`: somebody asked
+   * who has it, or can pass it on, and nobody answered yet. `known`: somebody has it, or asks the origin for it. `starved`:
+   * peers here have it, and give nothing at all.
    */
-  readonly why: 'unheard' | 'claimed' | 'elsewhere' | 'vanished' | 'starved';
-  /** For how long that has been so; of what is elsewhere, for how long peers here have had nothing else to give. */
+  readonly why: 'unheard' | 'doubted' | 'known' | 'starved';
+  /** For how long that has been so. */
   readonly waitedMs: number;
-  /** For how long it had been known when it vanished; otherwise 0. */
-  readonly knownMs: number;
   /** Chunks that were fetched from the origin, and that no peer here has taken on; old ones are forgiven. */
   readonly unspread: number;
 }
@@ -31,11 +28,13 @@ export class OriginNeeds {
   readonly #ours = new Map<number, number>();
   /** Fetched by us and held by no peer here: since when, oldest first. */
   readonly #unspread = new Map<number, number>();
-  /** How many more of these may be: those who take from us want others. */
+  /** How often it was asked who has a chunk. */
+  readonly #doubts = new Map<number, number>();
+  /** How many more unspread ones may be: those who take from us want others. */
   #forgiven = 0;
   #lastPeerByteMs: number | undefined;
   #lastUsefulMs = 0;
-  #window = 1;
+  #originChunks = 0;
   #nowMs = 0;
 
   /** @param chunks of the model */
@@ -47,7 +46,7 @@ export class OriginNeeds {
 
   /** Chunks that the origin may be asked for at the same time, where there are no peers: more with each that came. */
   get window(): number {
-    return this.#window;
+    return Math.min(1 + Math.floor(this.#originChunks / limits.originWindowStep), limits.originWindowChunks);
   }
 
   /** The time now, for what happens until the next call. */
@@ -68,7 +67,7 @@ export class OriginNeeds {
 
   /** A whole chunk came from the origin. */
   gotOriginChunk(): void {
-    this.#window = Math.min(this.#window + 1, limits.originWindowChunks);
+    this.#originChunks++;
   }
 
   /** @param copies how many peers here have it now */
@@ -103,9 +102,12 @@ export class OriginNeeds {
     this.#unspread.delete(chunk);
   }
 
-  hear(rumour: Rumour): void {
+  /** @param isHere we hold the chunk */
+  hear(rumour: Rumour, isHere: boolean): void {
+    const { chunk } = rumour;
     if (!this.#rumours.hear(rumour, this.#nowMs)) return;
-    if (this.#rumours.stateOf(rumour.chunk) === 'claimed') this.#wasSeen[rumour.chunk] = 0;
+    this.#wasSeen[chunk] = 0;
+    if (isHere && this.#rumours.stateOf(chunk) === 'needed') this.#rumours.tell(chunk, 'held', this.#nowMs);
   }
 
   get hasNews(): boolean {
@@ -120,22 +122,36 @@ export class OriginNeeds {
     return this.#rumours.all();
   }
 
-  /** @param copies how many peers here have the chunk */
+  /** @param copies how many peers here have the chunk, which is missing */
   of(chunk: number, copies: number): OriginNeed {
     const nowMs = this.#nowMs;
-    const need = (why: OriginNeed['why'], sinceMs: number, knownMs = 0): OriginNeed => {
-      return { why, waitedMs: nowMs - sinceMs, knownMs, unspread: Math.max(0, this.#unspread.size - this.#forgiven) };
+    const need = (why: OriginNeed['why'], sinceMs: number): OriginNeed => {
+      return { why, waitedMs: nowMs - sinceMs, unspread: Math.max(0, this.#unspread.size - this.#forgiven) };
     };
-    const heardMs = this.#rumours.heardMs(chunk);
     const state = this.#rumours.stateOf(chunk);
-    if (state === 'needed' && copies <= 1) return need('unheard', heardMs);
+    const heardMs = this.#rumours.heardMs(chunk);
+    if (state === 'needed' && copies <= 1) return need('doubted', heardMs);
     if (copies > 0) return need('starved', this.#lastPeerByteMs ?? nowMs);
     if (Number.isNaN(this.#aloneSinceMs[chunk])) this.#aloneSinceMs[chunk] = nowMs;
-    const aloneSinceMs = this.#aloneSinceMs[chunk] ?? nowMs;
+    const aloneSinceMs = Math.max(this.#aloneSinceMs[chunk] ?? nowMs, heardMs);
     if (state === 'unheard' || this.#isOurs(chunk)) return need('unheard', aloneSinceMs);
-    if (state === 'claimed') return need('claimed', Math.max(aloneSinceMs, heardMs));
-    if (this.#wasSeen[chunk] === 1) return need('vanished', aloneSinceMs, aloneSinceMs - heardMs);
-    return need('elsewhere', Math.max(aloneSinceMs, heardMs, this.#lastUsefulMs));
+    const doubtedMs = aloneSinceMs + this.#patienceMs(chunk);
+    if (nowMs < doubtedMs) return need('known', aloneSinceMs);
+    // Who was answered so often, and still has not got it, believes no more.
+    const doubts = this.#doubts.get(chunk) ?? 0;
+    if (doubts === limits.originDoubtsMax) return need('doubted', doubtedMs);
+    this.#doubts.set(chunk, doubts + 1);
+    this.#rumours.tell(chunk, 'needed', nowMs);
+    return need('doubted', nowMs);
+  }
+
+  /** How long what exists somewhere is waited for, before it is asked who has it. */
+  #patienceMs(chunk: number): number {
+    // Whoever answered may be far away.
+    const often = 2 ** (this.#doubts.get(chunk) ?? 0);
+    if (this.#rumours.stateOf(chunk) === 'claimed') return limits.originClaimMs * often;
+    if (this.#wasSeen[chunk] === 1) return limits.originVanishedMs * often;
+    return this.#nowMs - this.#lastUsefulMs < limits.originElsewhereMs ? Infinity : limits.originElsewhereMs * often;
   }
 
   /** What nobody took in all that time others here are not after, or our line is too slow for it: somebody else may ask. */

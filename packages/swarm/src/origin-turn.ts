@@ -25,24 +25,19 @@ export function originRank(self: number, others: readonly number[], chunk: numbe
 }
 
 /** @param peers how many exchange the model, this one included @returns how many of them may ask, first ones first */
-export function originAskers(peers: number, need: Omit<OriginNeed, 'unspread'>): number {
-  const { why, waitedMs, knownMs } = need;
-  // Nobody is at it: the first need not wait.
-  if (why === 'unheard') return Math.floor(2 ** (waitedMs / limits.originTurnMs));
-  const turns = (waitedMs - patienceMs(peers, why, knownMs)) / limits.originTurnMs;
-  return turns < 1 ? 0 : Math.floor(2 ** (turns - 1));
+export function originAskers(peers: number, { why, waitedMs }: Omit<OriginNeed, 'unspread'>): number {
+  const waitMs = waitBeforeMs(peers, why);
+  return waitedMs < waitMs ? 0 : Math.floor(2 ** ((waitedMs - waitMs) / limits.originTurnMs));
 }
 
-/** How long a chunk that exists is waited for. */
-function patienceMs(peers: number, why: Exclude<OriginNeed['why'], 'unheard'>, knownMs: number): number {
+function waitBeforeMs(peers: number, why: OriginNeed['why']): number {
   switch (why) {
-    case 'claimed':
-      return limits.originClaimMs;
-    case 'elsewhere':
-      return limits.originElsewhereMs;
-    case 'vanished':
-      // The longer it was known, the more likely others have it.
-      return Math.max(limits.originVanishedMs, knownMs);
+    case 'unheard':
+      return 0;
+    case 'doubted':
+      return limits.originAnswerMs;
+    case 'known':
+      return Infinity;
     case 'starved':
       // An origin for which a crowd is too much is no help to it.
       return limits.originPatienceMs * Math.max(1, peers / limits.originCrowdMax);

@@ -36,7 +36,7 @@ const unwanted = -1;
 
 /** The origin is for what no peer here has; for the rest only when no peer gives anything. */
 function alwaysOurTurn(_: number, { why, waitedMs }: OriginNeed): number | undefined {
-  return why === 'starved' && waitedMs < limits.originPatienceMs ? undefined : 0;
+  return why === 'known' || (why === 'starved' && waitedMs < limits.originPatienceMs) ? undefined : 0;
 }
 
 export class Picker {
@@ -246,7 +246,7 @@ export class Picker {
   /** Others tell what exists somewhere. */
   hear(rumours: readonly Rumour[], nowMs: number): void {
     this.#needs.nowMs = nowMs;
-    for (const rumour of rumours) this.#needs.hear(rumour);
+    for (const rumour of rumours) this.#needs.hear(rumour, this.#held.has(rumour.chunk));
   }
 
   /** Something was heard, or done, that others may not know. */

@@ -15,7 +15,7 @@ export interface Rumour {
 
 /**
  * `unheard`: nothing is known of the chunk. `claimed`: somebody asks the origin for it. `held`: somebody has it. `needed`:
- * who has it cannot pass it on soon enough, so that somebody else should ask the origin again.
+ * somebody asks who has it, or has it and cannot pass it on soon enough; without an answer the origin is asked again.
  */
 export type RumourState = 'unheard' | 'claimed' | 'held' | 'needed';
 
