@@ -3,10 +3,10 @@ import * as limits from './limits.ts';
 import { OriginNeeds, type OriginNeed } from './origin-need.ts';
 
 /** @returns why the first chunk is needed, and how long that has been so */
-const why = (needs: OriginNeeds, nowMs: number, copies = 0): [OriginNeed['why'], number] => {
+const why = (needs: OriginNeeds, nowMs: number, copies = 0): [OriginNeed['why'] | 'known', number] => {
   needs.nowMs = nowMs;
   const need = needs.of(0, copies);
-  return [need.why, need.waitedMs];
+  return need === undefined ? ['known', 0] : [need.why, need.waitedMs];
 };
 const at = (needs: OriginNeeds, nowMs: number): OriginNeeds => {
   needs.nowMs = nowMs;
@@ -19,7 +19,7 @@ describe('need of the origin', () => {
     expect(why(needs, 10)).toEqual(['unheard', 0]);
     expect(why(needs, 15)).toEqual(['unheard', 5]);
     at(needs, 20).hear({ chunk: 0, round: 1 }, false);
-    expect(why(needs, 30)).toEqual(['known', 10]);
+    expect(why(needs, 30)).toEqual(['known', 0]);
     const ours = at(new OriginNeeds(1), 0);
     ours.ask(0);
     expect(ours.takeNews()).toEqual([{ chunk: 0, round: 1 }]);
@@ -93,10 +93,13 @@ describe('need of the origin', () => {
   });
 
   it('P8: what peers have is needed since they last gave anything', () => {
+    const patienceMs = limits.originPatienceMs;
     const needs = at(new OriginNeeds(1), 100);
-    expect(why(needs, 400, 1)).toEqual(['starved', 300]);
-    at(needs, 500).gotPeerByte();
-    expect(why(needs, 600, 1)).toEqual(['starved', 100]);
+    expect(why(needs, 99 + patienceMs, 1)[0]).toBe('known');
+    expect(why(needs, 100 + patienceMs, 1)).toEqual(['starved', patienceMs]);
+    at(needs, 200 + patienceMs).gotPeerByte();
+    expect(why(needs, 300 + patienceMs, 1)[0]).toBe('known');
+    expect(why(needs, 200 + 2 * patienceMs, 1)[0]).toBe('starved');
   });
 
   it('O4: counts what was fetched from the origin and not taken on, for a while; then one more is allowed', () => {
@@ -107,16 +110,16 @@ describe('need of the origin', () => {
     }
     // Of what came from elsewhere others know elsewhere.
     needs.hold(3, 0);
-    expect(needs.of(3, 0).unspread).toBe(3);
+    expect(needs.of(3, 0)?.unspread).toBe(3);
     needs.copiesChanged(1, 1);
-    expect(needs.of(3, 0).unspread).toBe(2);
+    expect(needs.of(3, 0)?.unspread).toBe(2);
     at(needs, limits.originSpreadMs).forgive();
-    expect(needs.of(3, 0).unspread).toBe(0);
+    expect(needs.of(3, 0)?.unspread).toBe(0);
     for (const chunk of [0, 1, 2]) {
       needs.lose(chunk);
       needs.hold(chunk, 0);
     }
-    expect(needs.of(3, 0).unspread).toBe(1);
+    expect(needs.of(3, 0)?.unspread).toBe(1);
   });
 
   it('O6: who could not pass a chunk on says that it is needed; others may ask until a second peer has it', () => {
@@ -129,7 +132,7 @@ describe('need of the origin', () => {
     const other = at(new OriginNeeds(1), 0);
     other.saw(0, 0);
     other.copiesChanged(0, 1);
-    expect(why(other, 10, 1)[0]).toBe('starved');
+    expect(why(other, 10, 1)[0]).toBe('known');
     other.hear(rumour, false);
     expect(why(other, 20, 1)).toEqual(['doubted', 10]);
     // Somebody new links the slow one: that does not help.
@@ -138,7 +141,7 @@ describe('need of the origin', () => {
     late.saw(0, 0);
     expect(why(late, 5, 1)[0]).toBe('doubted');
     late.saw(0, 1);
-    expect(why(late, 6, 2)[0]).toBe('starved');
+    expect(why(late, 6, 2)[0]).toBe('known');
     expect(late.takeNews()).toEqual([{ chunk: 0, round: rumour.round + 2 }]);
   });
 });

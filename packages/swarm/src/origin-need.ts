@@ -8,10 +8,9 @@ import { Rumours, type Rumour } from './rumours.ts';
 export interface OriginNeed {
   /**
    * `unheard`: nobody is known to have the chunk or to ask the origin for it, but for ourselves. `doubted`: somebody asked
-   * who has it, or can pass it on, and nobody answered yet. `known`: somebody has it, or asks the origin for it. `starved`:
-   * peers here have it, and give nothing at all.
+   * who has it, or can pass it on, and nobody answered yet. `starved`: peers here have it, and give nothing at all.
    */
-  readonly why: 'unheard' | 'doubted' | 'known' | 'starved';
+  readonly why: 'unheard' | 'doubted' | 'starved';
   /** For how long that has been so. */
   readonly waitedMs: number;
   /** Chunks that were fetched from the origin, and that no peer here has taken on; old ones are forgiven. */
@@ -122,27 +121,34 @@ export class OriginNeeds {
     return this.#rumours.all();
   }
 
-  /** @param copies how many peers here have the chunk, which is missing */
-  of(chunk: number, copies: number): OriginNeed {
+  /**
+   * @param copies how many peers here have the chunk, which is missing
+   * @returns undefined while somebody has it or asks the origin for it, as far as is known
+   */
+  of(chunk: number, copies: number): OriginNeed | undefined {
     const nowMs = this.#nowMs;
-    const need = (why: OriginNeed['why'], sinceMs: number): OriginNeed => {
-      return { why, waitedMs: nowMs - sinceMs, unspread: Math.max(0, this.#unspread.size - this.#forgiven) };
-    };
     const state = this.#rumours.stateOf(chunk);
     const heardMs = this.#rumours.heardMs(chunk);
-    if (state === 'needed' && copies <= 1) return need('doubted', heardMs);
-    if (copies > 0) return need('starved', this.#lastPeerByteMs ?? nowMs);
+    if (state === 'needed' && copies <= 1) return this.#need('doubted', heardMs);
+    if (copies > 0) {
+      const sinceMs = this.#lastPeerByteMs ?? nowMs;
+      return nowMs - sinceMs < limits.originPatienceMs ? undefined : this.#need('starved', sinceMs);
+    }
     if (Number.isNaN(this.#aloneSinceMs[chunk])) this.#aloneSinceMs[chunk] = nowMs;
     const aloneSinceMs = Math.max(this.#aloneSinceMs[chunk] ?? nowMs, heardMs);
-    if (state === 'unheard' || this.#isOurs(chunk)) return need('unheard', aloneSinceMs);
+    if (state === 'unheard' || this.#isOurs(chunk)) return this.#need('unheard', aloneSinceMs);
     const doubtedMs = aloneSinceMs + this.#patienceMs(chunk);
-    if (nowMs < doubtedMs) return need('known', aloneSinceMs);
+    if (nowMs < doubtedMs) return undefined;
     // Who was answered so often, and still has not got it, believes no more.
     const doubts = this.#doubts.get(chunk) ?? 0;
-    if (doubts === limits.originDoubtsMax) return need('doubted', doubtedMs);
+    if (doubts === limits.originDoubtsMax) return this.#need('doubted', doubtedMs);
     this.#doubts.set(chunk, doubts + 1);
     this.#rumours.tell(chunk, 'needed', nowMs);
-    return need('doubted', nowMs);
+    return this.#need('doubted', nowMs);
+  }
+
+  #need(why: OriginNeed['why'], sinceMs: number): OriginNeed {
+    return { why, waitedMs: this.#nowMs - sinceMs, unspread: Math.max(0, this.#unspread.size - this.#forgiven) };
   }
 
   /** How long what exists somewhere is waited for, before it is asked who has it. */

@@ -36,8 +36,6 @@ function waitBeforeMs(peers: number, why: OriginNeed['why']): number {
       return 0;
     case 'doubted':
       return limits.originAnswerMs;
-    case 'known':
-      return Infinity;
     case 'starved':
       // An origin for which a crowd is too much is no help to it.
       return limits.originPatienceMs * Math.max(1, peers / limits.originCrowdMax);

@@ -34,11 +34,6 @@ interface Source {
 
 const unwanted = -1;
 
-/** The origin is for what no peer here has; for the rest only when no peer gives anything. */
-function alwaysOurTurn(_: number, { why, waitedMs }: OriginNeed): number | undefined {
-  return why === 'known' || (why === 'starved' && waitedMs < limits.originPatienceMs) ? undefined : 0;
-}
-
 export class Picker {
   /** Chunks that one source may be asked for at a time; lowered while a download is limited. */
   windowChunksMax: number = limits.windowChunksMax;
@@ -320,7 +315,9 @@ export class Picker {
   }
 
   #originTurn(chunk: number, nowMs: number): number | undefined {
-    return (this.#options.originTurn ?? alwaysOurTurn)(chunk, this.#needs.of(chunk, this.copiesOf(chunk)), nowMs);
+    const need = this.#needs.of(chunk, this.copiesOf(chunk));
+    if (need === undefined) return undefined;
+    return this.#options.originTurn === undefined ? 0 : this.#options.originTurn(chunk, need, nowMs);
   }
 
   /** Beside peers, one at a time: what another fetched meanwhile need not be fetched again. */
