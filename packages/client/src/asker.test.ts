@@ -72,6 +72,8 @@ describe('a conversation that asks', () => {
     expect(first.node.guard).toBe(first.path.guard);
     expect(first.path.stages.map(({ peer }) => peer)).toEqual([stage.peer]);
     first.built();
+    // The next conversation's is made ahead by now.
+    expect(asking.made).toHaveLength(2);
     const second = await one.next(need);
     expect(second.node).toBe(first.node);
     const other = await conversation().next(need);

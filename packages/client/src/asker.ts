@@ -95,8 +95,12 @@ class Conversation implements AskingConversation {
       const { guard } = path;
       try {
         const asking = await this.#askThrough(guard, need.signal);
-        nodes.prepare(addressOf(this.#init, guard));
-        return { path, ...asking, built: () => guards.built(guard), failed: () => guards.failed(guard) };
+        const built = (): void => {
+          guards.built(guard);
+          // Not before: this conversation's circuit should not wait for the next one's link.
+          nodes.prepare(addressOf(this.#init, guard));
+        };
+        return { path, ...asking, built, failed: () => guards.failed(guard) };
       } catch (error) {
         if (this.#stopped || !(error instanceof LinkError) || !relayIsThere()) throw error;
         guards.unreachable(guard);

@@ -6,13 +6,15 @@ import { createHopKeys, type HopKeys } from '@unfed/circuit';
 import { createCircuitLinks, createCircuitService, type CircuitService } from '@unfed/inference';
 import type { Network } from '@unfed/network';
 import { peerId } from '@unfed/protocol';
-import { createAsker, type Asker } from './asker.ts';
+import { createAsker } from './asker.ts';
 import { createAskingNodes } from './asking-nodes.ts';
+import { directoryReady } from './directory-ready.ts';
 import { GuardSample } from './guard-sample.ts';
 import { memoryGuardStore } from './guard-store.ts';
 import { isLocalRelay } from './local-relay.ts';
 import { keepNeighbourLinks } from './neighbour-links.ts';
 import type { PeerOptions, Platform } from './platform.ts';
+import type { RouteParts } from './route-ways.ts';
 
 export interface Circuits {
   /** The same that this peer announces. */
@@ -21,14 +23,17 @@ export interface Circuits {
   readonly local: boolean;
   readonly guards: GuardSample;
   readonly service: CircuitService;
-  readonly asker: Asker;
+  /** By what chats ask; undefined where their routes go straight to the stages. */
+  readonly ofChats: RouteParts['circuits'];
+  /** Makes the first conversation's node ahead, where chats ask by circuits. What fails shows when somebody asks. */
+  prepareToAsk(): void;
   /** Ends what this peer does for others, and the node that was made to ask with. Conversations end by themselves. */
   stop(): Promise<void>;
 }
 
 export interface CircuitsInit {
   readonly platform: Pick<Platform, 'createNetwork' | 'openGuardStore'>;
-  readonly options: Pick<PeerOptions, 'relay' | 'storeFolder' | 'allowPrivateAddresses'>;
+  readonly options: Pick<PeerOptions, 'relay' | 'storeFolder' | 'allowPrivateAddresses' | 'route' | 'forwarders'>;
   /** Of the identity that volunteers. */
   readonly network: Network;
   /** Ends all nodes that were made to ask with. */
@@ -66,7 +71,14 @@ export function createCircuits({ platform, options, network, signal }: CircuitsI
     local,
     guards,
     service,
-    asker,
+    ofChats: options.route === 'circuit' ? { asker, forwarders: options.forwarders } : undefined,
+    prepareToAsk() {
+      if (options.route !== 'circuit') return;
+      void directoryReady(network, signal).then(
+        () => asker.prepare(),
+        () => undefined,
+      );
+    },
     async stop() {
       neighbours.stop();
       service.stop();

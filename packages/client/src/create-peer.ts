@@ -52,7 +52,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
     network,
     links,
     penalties: new PeerPenalties(),
-    ...(options.route === 'circuit' ? { circuits: { asker: circuits.asker, forwarders: options.forwarders } } : {}),
+    circuits: circuits.ofChats,
   };
   const chats = new Map<ManifestHash, Promise<Chat>>();
 
@@ -67,6 +67,7 @@ export async function createPeerOn(platform: Platform, options: PeerOptions): Pr
       let chat = chats.get(hash);
       if (chat === undefined) {
         const { endsBackend = 'auto', ownLayers } = options;
+        circuits.prepareToAsk();
         const opening = openChat({ ...parts, endsBackend, ownLayers, signal: abort.signal }, hash, onProgress);
         chat = opening.then((opened) => activity.watch(opened));
         chats.set(hash, chat);
