@@ -6,7 +6,7 @@ import type { CircuitReason } from './errors.ts';
 import { HopKeys } from './hop-keys.ts';
 import { HopTable } from './hop-table.ts';
 import type { HopCircuit } from './hop.ts';
-import type { Role, StageRole } from './messages.ts';
+import type { StageRole } from './messages.ts';
 import { seededBytes } from './seeded-random.fixture.ts';
 
 /** One end of a link. */
@@ -205,7 +205,7 @@ export class World {
 export const key = (number: number): Uint8Array => new Uint8Array(32).fill(number);
 
 /** The part of stage `index` of `count`, with the rendezvous at `forwarder`. */
-export function stageRole(index: number, count: number, forwarder: PeerId): Role {
+export function stageRole(index: number, count: number, forwarder: PeerId): StageRole {
   return {
     role: 'stage',
     manifest,

@@ -55,11 +55,8 @@ describe('a circuit (C8 to C20)', () => {
         await world.run();
       }
       client.circuit.establish(cookie, world.peer('s0').peer);
-      const role = stageRole(0, 1, world.peer('f1').peer);
-      client.circuit.extend(world.peer('s0').target, {
-        ...role,
-        next: { peer: world.peer('f1').peer, cookie },
-      } as never);
+      const { peer } = world.peer('f1');
+      client.circuit.extend(world.peer('s0').target, { ...stageRole(0, 1, peer), next: { peer, cookie } });
       await world.run();
     }
     await Promise.all(clients.map(({ circuit }, i) => circuit.sendMessage(Uint8Array.of(i), { padded: false })));
@@ -81,29 +78,31 @@ describe('a circuit (C8 to C20)', () => {
     expect(client.results).toEqual([]);
   });
 
-  it('is cut and extended again: another stage takes the place', async () => {
-    const world = new World(namesOf(1, 3));
-    const client = new WorldClient(world, 'f0', 1);
-    client.circuit.extend(world.peer('f0').target, { role: 'forward' });
-    await world.run();
-    client.circuit.extend(world.peer('s0').target, stageRole(0, 2, world.peer('f0').peer));
+  it('is cut and extended again: another stage takes the place, at a new rendezvous', async () => {
+    const world = new World(namesOf(1, 2));
+    const client = await build(world, { forwarders: 1, stages: 1 });
+    await client.circuit.sendMessage(step, { padded: false });
     await world.run();
     client.circuit.truncate(0);
     await world.run();
-    client.circuit.establish(new Uint8Array(16).fill(5), world.peer('s1').peer);
-    client.circuit.extend(world.peer('s1').target, stageRole(0, 1, world.peer('f0').peer));
+    const cookie = new Uint8Array(16).fill(6);
+    const { peer } = world.peer('f0');
+    client.circuit.establish(cookie, world.peer('s1').peer);
+    client.circuit.extend(world.peer('s1').target, { ...stageRole(0, 1, peer), next: { peer, cookie } });
     await world.run();
     expect(client.heard()).toEqual([
       'extended 0 0',
+      'established 0',
       'extended 1 0',
       'truncated 0 next closed',
+      'truncated 0 rendezvous closed',
       'established 0',
       'extended 1 0',
     ]);
     await client.circuit.sendMessage(step, { padded: false });
     await world.run();
-    expect(client.results).toEqual([plus(1)]);
-    expect(world.peer('s0').table.circuits).toBe(0);
+    expect(client.results).toEqual([plus(1), plus(1)]);
+    expect([world.peer('s0').table.circuits, world.peer('s0').closings]).toEqual([0, ['closed']]);
   });
 
   it('cover: a loop to any hop comes back, and is nothing but cells of one size', async () => {

@@ -307,9 +307,13 @@ export class HopCircuit<L> {
   }
 
   #offer(cookie: Uint8Array, peer: PeerId): void {
-    if (this.role.role !== 'forward' || this.#cookie !== undefined || !this.#host.offer(cookie, this)) {
+    if (this.role.role !== 'forward' || !this.#host.offer(cookie, this)) {
       throw new CircuitError('protocol', 'a rendezvous that cannot be');
     }
+    // A new one takes the place of the old, as another last stage that of one that is gone.
+    if (this.#cookie !== undefined) this.#host.withdraw(this.#cookie);
+    this.#joined?.end('closed');
+    this.#joined = undefined;
     this.#cookie = cookie;
     this.#awaited = peer;
     // While the circuit is built on, so that the last stage finds the link there.

@@ -30,7 +30,6 @@ export const sealedMessageBytes = 640;
 /** Text of a refusal or a failure. */
 export const failureMessageCharsMax = 160;
 export const failureCodeCharsMax = 64;
-export const peerIdCharsMax = 64;
 
 /** A message is a step: 512 KiB of hidden states with its header fit. */
 export const messageCellsMax = 256;
@@ -48,8 +47,6 @@ export const createsPerSecond = 8;
 export const extendsPerCircuitMax = 8;
 /** Loops (cover) a circuit may ask of one hop, a second. */
 export const loopsPerSecondMax = 10;
-/** A rendezvous that nobody joins is forgotten with its circuit; one circuit has at most this many. */
-export const rendezvousPerCircuitMax = 1;
 /** A circuit on which nothing passes for this long is torn down. */
 export const idleMsMax = 600_000;
 /** How long a hop waits for the next to answer a handshake: below what a client waits for the whole circuit. */
