@@ -7,7 +7,13 @@
  * and what was sent to it meanwhile is lost; nobody knows its line's rate but by what it sent. Each uploader's capacity
  * is shared evenly by the chunks that it is sending, one to each neighbour.
  *
- * Left out: the download side of lines (rarely the narrower one), loss, failed dials, hashing and disks.
+ * Assumed: all peers want the whole model, come within 30 s, and nobody has anything; a seventh of them goes before it has
+ * everything, some soon; who has everything stays ten minutes on average. The origin is a plain server on a line of
+ * 100 Mbit/s. Where it leaves, it does so after 1.5 copies, or when for 30 s nobody asked it and every chunk was somewhere.
+ * The bound counts the capacity of every peer from its first second to its last, though at first none has anything to
+ * give, and nothing of what those took who left.
+ *
+ * Left out: the download side of lines (rarely the narrower one), loss, failed dials, stalls, hashing, disks, and liars.
  */
 import { RateMeter, swarmLimits } from '@unfed/swarm';
 import { seededRandom } from '@unfed/testing';

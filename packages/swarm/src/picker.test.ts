@@ -151,6 +151,20 @@ describe('picker', () => {
     expect(of.underWayOf(duplicate)).toBe(0);
   });
 
+  it('P6: asks a faster peer that has nothing else for what a slow one is sending, also before the end', () => {
+    const of = wantAll(picker(20), 20);
+    peer(of, 'slow', [0, 1]);
+    peer(of, 'fast', [2]);
+    expect(of.next('slow', 0).sort()).toEqual([0, 1]);
+    for (const chunk of of.next('fast', 0)) deliver(of, 'fast', { chunk, nowMs: 300 });
+    of.gain('fast', 0, 300);
+    expect(of.next('fast', 300)).toEqual([0]);
+    // What nobody was asked for comes first.
+    of.fail('fast', 0);
+    of.gain('fast', 3, 300);
+    expect(of.next('fast', 300)[0]).toBe(3);
+  });
+
   it('P7: passes over a peer that has all and sends nothing, and then asks it no more', () => {
     const of = wantAll(picker(4), 4);
     peer(of, 'mute', all(4));
