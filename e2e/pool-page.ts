@@ -8,10 +8,14 @@ export interface PageWindow {
   readonly unfed: { readonly peer: Peer };
 }
 
-/** A relay with the built page and the demo model, and Node volunteers where asked for. */
+/**
+ * A relay with the built page and the demo model, two peers that only forward, as many as a circuit's guard and the
+ * forwarder behind it, and Node volunteers where asked for.
+ */
 export async function startPagePool(volunteers: readonly VolunteerOptions[] = []): Promise<LocalPool> {
   const prepared = await prepare();
-  return startLocalPool({ ...prepared, volunteers, signal: new AbortController().signal });
+  const members = [...volunteers, { forwarders: 2 }];
+  return startLocalPool({ ...prepared, volunteers: members, signal: new AbortController().signal });
 }
 
 /** Tabs of many people on one pool, and every host that any of them asked for anything. */
