@@ -243,3 +243,22 @@ export function namesOf(forwarders: number, stages: number): string[] {
     ...Array.from({ length: stages }, (_, i) => `s${i}`),
   ];
 }
+
+/** A step that tells its bytes apart. */
+export const step = Uint8Array.from({ length: 300 }, (_, i) => i % 250);
+
+/** A whole circuit in a world with one stranger, x0, and nothing heard or sent as yet. */
+export async function whole(forwarders = 2, stages = 2) {
+  const world = new World([...namesOf(forwarders, stages), 'x0']);
+  const client = await build(world, { forwarders, stages });
+  client.heard();
+  world.sent.length = 0;
+  return { world, client };
+}
+
+/** The frame with one bit changed. */
+export function flip(frame: Uint8Array, at = 2000): Uint8Array {
+  const changed = frame.slice();
+  changed[at] ^= 1;
+  return changed;
+}

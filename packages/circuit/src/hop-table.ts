@@ -66,6 +66,11 @@ export class HopTable<L extends object> {
     return this.#circuits.size;
   }
 
+  /** Rendezvous that nobody has joined yet. */
+  get rendezvous(): number {
+    return this.#cookies.size;
+  }
+
   /** Cells that wait for a link, or for the rest of their message. */
   get heldCells(): number {
     return this.#held;
