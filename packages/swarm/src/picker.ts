@@ -6,7 +6,7 @@ import { limits as protocolLimits } from '@unfed/protocol';
 import { Bitmap } from './bitmap.ts';
 import * as limits from './limits.ts';
 import { OriginNeeds, type OriginNeed } from './origin-need.ts';
-import type { Rumour } from './rumours.ts';
+import { firstDoubt, type Rumour } from './rumours.ts';
 import { SourcePace } from './source-pace.ts';
 
 export interface PickerOptions {
@@ -249,14 +249,19 @@ export class Picker {
     return this.#needs.hasNews;
   }
 
-  /** @returns what was heard since the last call and several peers do not know yet: to be passed on to all */
+  /** @returns what was heard since the last call: to be passed on to all */
   takeRumours(): Rumour[] {
-    return this.#needs.takeNews().filter(({ chunk }) => this.copiesOf(chunk) <= limits.rumourCopiesMax);
+    return this.#needs.takeNews().filter((rumour) => this.#isWorthTelling(rumour));
   }
 
   /** For a peer that comes. */
   rumours(): Rumour[] {
-    return this.#needs.heard().filter(({ chunk }) => this.copiesOf(chunk) <= limits.rumourCopiesMax);
+    return this.#needs.heard().filter((rumour) => this.#isWorthTelling(rumour));
+  }
+
+  /** What several peers here have needs no words, unless it was asked who has it. */
+  #isWorthTelling({ chunk, round }: Rumour): boolean {
+    return round >= firstDoubt || this.copiesOf(chunk) <= limits.rumourCopiesMax;
   }
 
   #hasRoom(source: Source, chunksMax: number, nowMs: number): boolean {

@@ -20,6 +20,8 @@ export interface Rumour {
 export type RumourState = 'unheard' | 'claimed' | 'held' | 'needed';
 
 const states = ['claimed', 'held', 'needed'] as const;
+/** The round in which it is first asked who has a chunk. */
+export const firstDoubt = states.indexOf('needed') + 1;
 
 export class Rumours {
   readonly #rounds: Uint8Array;
