@@ -85,7 +85,7 @@ export const originDoubtsMax = 3;
 /** How long an answer may take, there and back through all the swarm. */
 export const originAnswerMs = 3_000;
 /** How long a rank among the announced peers holds. */
-export const originRankMs = 30_000;
+export const originRankMs = 5_000;
 
 /** Rounds of one chunk that are told, up to three for each time that the origin is asked for it; the last one says that it is held. */
 export const rumourRoundsMax = 59;
