@@ -1,9 +1,9 @@
 /** The demo model cut into stages, in one page, on the backend that the test names. */
 import { createEngine, type Backend } from '@unfed/engine';
+import type { OwnLayers } from '@unfed/client';
 import { loadTokenizer } from '@unfed/model';
 import { manifestHash, type Precision } from '@unfed/protocol';
 import { httpSeed } from '@unfed/swarm';
-import type { OwnLayers } from '../../packages/client/src/own-layers.ts';
 import {
   CutModel,
   expectedTokens,

@@ -10,6 +10,7 @@ import type { PeerOptions } from './platform.ts';
 
 export * from './errors.ts';
 export * from './peer.ts';
+export type { OwnLayers } from './own-layers.ts';
 export type { PeerOptions } from './platform.ts';
 
 /** Resolves at once, also while the relay cannot be reached: `network.relay` says how it stands. */
