@@ -96,8 +96,8 @@ export const rumourMs = 50;
 
 /** Peers that may download from us at the same time: by what they give, and one more by turns. */
 export const uploadSlotsRegular = 4;
-/** Fewer where that would leave each of them less than this. */
-export const uploadSlotBytesPerSecond = 128 << 10;
+/** Fewer where that would leave each of them less than this: a chunk should come within 4 s, and be passed on. */
+export const uploadSlotBytesPerSecond = 256 << 10;
 export const uploadSlotsOptimistic = 1;
 export const rechokeMs = 5_000;
 /** Rounds of choking that an optimistic slot lasts. */
