@@ -305,7 +305,7 @@ export const strings = {
     limitsTitle: 'The limits, honestly',
     limits: [
       'Hidden states leak words, as said above. Do not ask what no stranger may read.',
-      'Stages see your address in this version. Circuits, in which each hop knows only its neighbours, are not built yet.',
+      'Stages see your address in this version. Circuits, in which each hop knows only its neighbours, are built, but this page does not ask by them yet.',
       'Somebody who watches all links can match the times of messages, whatever is encrypted.',
       'Stages could answer wrongly on purpose; nothing checks them yet.',
     ],
