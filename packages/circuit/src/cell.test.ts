@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat } from './bytes.ts';
 import {
+  cellTypes,
   cookieBody,
   decodeCell,
   destroyBody,
@@ -12,30 +13,16 @@ import {
   readCookieBody,
   readDestroyBody,
   readHandshakeBody,
-  type CellType,
 } from './cell.ts';
 import { circuitReasons } from './errors.ts';
 import * as limits from './limits.ts';
 import { seededBytes } from './seeded-random.fixture.ts';
 
-const types: CellType[] = [
-  'create',
-  'forward',
-  'hand',
-  'join',
-  'result',
-  'destroy',
-  'created',
-  'backward',
-  'joined',
-  'destroyed',
-];
-
 describe('cells (C4)', () => {
   it('are read as they were written, and all have one size', () => {
     fc.assert(
       fc.property(
-        fc.constantFrom(...types),
+        fc.constantFrom(...cellTypes),
         fc.integer({ min: 0, max: 2 ** 32 - 1 }),
         fc.nat(),
         (type, circuit, seed) => {
@@ -57,7 +44,7 @@ describe('cells (C4)', () => {
       fc.property(fc.oneof(arbitraryBytes(300), whole), (bytes) => {
         try {
           const cell = decodeCell(bytes);
-          expect(types).toContain(cell.type);
+          expect(cellTypes).toContain(cell.type);
           expect(encodeCell(cell)).toEqual(bytes);
         } catch (error) {
           expect(error).toBeInstanceOf(UnfedError);

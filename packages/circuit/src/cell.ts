@@ -17,6 +17,7 @@ const homeward = ['created', 'backward', 'joined', 'destroyed'] as const;
 export type OutwardType = (typeof outward)[number];
 export type HomewardType = (typeof homeward)[number];
 export type CellType = OutwardType | HomewardType;
+export const cellTypes: readonly CellType[] = [...outward, ...homeward];
 
 const numbers = new Map<CellType, number>([
   ...outward.map((type, i) => [type, 1 + i] as const),

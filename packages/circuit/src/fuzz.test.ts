@@ -2,7 +2,7 @@
 import { UnfedError } from '@unfed/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeCell, encodeCell, type CellType } from './cell.ts';
+import { cellTypes, decodeCell, encodeCell, type CellType } from './cell.ts';
 import { flip, step, whole } from './circuit-world.fixture.ts';
 import * as limits from './limits.ts';
 import { seededBytes } from './seeded-random.fixture.ts';
@@ -35,28 +35,16 @@ describe('a guard that sends anything', () => {
 });
 
 describe('any sequence of cells', () => {
-  const types: CellType[] = [
-    'create',
-    'forward',
-    'hand',
-    'join',
-    'result',
-    'destroy',
-    'created',
-    'backward',
-    'joined',
-    'destroyed',
-  ];
   const event = fc.oneof(
     fc.record({ kind: fc.constant('replay' as const), pick: fc.nat(), from: fc.nat(5), to: fc.nat(5) }),
     fc.record({ kind: fc.constant('alter' as const), pick: fc.nat(), at: fc.nat(limits.cellBytes - 1) }),
-    fc.record({ kind: fc.constant('retype' as const), pick: fc.nat(), type: fc.constantFrom(...types) }),
+    fc.record({ kind: fc.constant('retype' as const), pick: fc.nat(), type: fc.constantFrom(...cellTypes) }),
     fc.record({
       kind: fc.constant('noise' as const),
       seed: fc.nat(),
       from: fc.nat(5),
       to: fc.nat(5),
-      type: fc.constantFrom(...types),
+      type: fc.constantFrom(...cellTypes),
     }),
     fc.record({ kind: fc.constant('step' as const) }),
     fc.record({ kind: fc.constant('loop' as const), hop: fc.nat(3) }),

@@ -105,8 +105,7 @@ export const optimisticRounds = 3;
 /** What a token bucket holds, in ms of its rate. */
 export const bucketMs = 250;
 
-/** Peers that a model is exchanged with; of these, the ones we dial. */
-export const neighboursMax = 32;
+/** Peers of one model that we dial; the others came to us. */
 export const neighboursDialledMax = 16;
 /** Links of the exchange with all peers together. */
 export const exchangesMax = 64;
